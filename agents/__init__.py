@@ -1,0 +1,1 @@
+"""Who watches each domain, and what they agree on."""

@@ -1,0 +1,89 @@
+"""One domain's watcher: looks at events, scores them by what it learned before, then learns from them."""
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from agents.recipe import Recipe
+from agents.verdicts import VERDICTS, entities, reasons
+from features.featurizer import Features, Featurizer, part
+from features.memory import State
+from models.calibrator import Calibrator
+from models.offline import Offline
+from models.right_tails import RightTails
+
+_HALF = 3.0  # nats that are squashed to one half
+
+
+class Agent:
+    """A recipe at work: online detector, offline encoder where there is one, and the calibration of both."""
+
+    def __init__(self, recipe: Recipe, offline: Offline | None = None, release: int | None = None) -> None:
+        self.recipe = recipe
+        self.offline = offline
+        self._release = release
+        self._featurizer = Featurizer(recipe.fields, recipe.words)
+        self._tails = {"online": RightTails(), "offline": RightTails()}
+        self._calibrators = {name: Calibrator() for name in ("online", "offline", "both")}
+
+    def observe(self, events: pl.DataFrame) -> pl.DataFrame:
+        """A verdict for each event, row for row; `events` has its domain's columns and `seq`, in the log's order."""
+        features = self._featurizer.observe(events)
+        online_BF = self._judged("online", features.x_BF, features)
+        p_online_B = self._calibrators["online"].observe(online_BF.sum(axis=1))
+        evidence_B = -np.log(p_online_B)
+        p_offline_B, offline_BQ = None, np.zeros((events.height, 0))
+        if self.offline is not None:
+            offline_BQ = self._judged("offline", self.offline.surprisals(features.codes), features)
+            p_offline_B = self._calibrators["offline"].observe(offline_BQ.sum(axis=1))
+            evidence_B = evidence_B - np.log(p_offline_B)
+        p_B = self._calibrators["both"].observe(evidence_B)
+        return events.select(
+            *(pl.col(name) for name in ("source", "member", "line", "seq", "time")),
+            pl.lit(self.recipe.domain.value).alias("domain"),
+            pl.col("uid"),
+            pl.col("activity_name").alias("activity"),
+            *entities(events, self.recipe.domain),
+            p_online=pl.Series(p_online_B),
+            p_offline=pl.lit(None, pl.Float64) if p_offline_B is None else pl.Series(p_offline_B),
+            p=pl.Series(p_B),
+            evidence=pl.Series(-np.log(p_B)),
+            reasons=self._reasons(features, online_BF, offline_BQ),
+            release=pl.lit(self._release, pl.Int64),
+        ).cast(dict(VERDICTS))
+
+    def wake(self) -> None:
+        """Take the next event as following at once on what was learned, however long ago that was."""
+        self._featurizer.clock.wait()
+
+    def state(self) -> State:
+        """All that was learned online."""
+        state = _under("featurizer", self._featurizer.state())
+        for name, tails in self._tails.items():
+            state |= _under(f"tails.{name}", tails.state())
+        for name, calibrator in self._calibrators.items():
+            state |= _under(f"calibrator.{name}", calibrator.state())
+        return state
+
+    def restore(self, state: State) -> None:
+        """Go on from `state`."""
+        self._featurizer.restore(part(state, "featurizer"))
+        for name, tails in self._tails.items():
+            tails.restore(part(state, f"tails.{name}"))
+        for name, calibrator in self._calibrators.items():
+            calibrator.restore(part(state, f"calibrator.{name}"))
+
+    def _judged(self, model: str, x_BF: NDArray[np.float32 | np.float64], features: Features) -> NDArray[np.float64]:
+        return self._tails[model].score_learn_many(x_BF / (x_BF + _HALF), features.codes["kind"])
+
+    def _reasons(
+        self, features: Features, online_BF: NDArray[np.float64], offline_BQ: NDArray[np.float64]
+    ) -> pl.Series:
+        words, asks = self.recipe.words, self.recipe.asks if self.offline else ()
+        names = [word.name for word in words] + [ask.name for ask in asks]
+        values = [features.fields[told.field] for told in (*words, *asks)]
+        return reasons(np.concatenate([online_BF, offline_BQ], axis=1), names, values)
+
+
+def _under(name: str, state: State) -> State:
+    return {f"{name}.{key}": array for key, array in state.items()}

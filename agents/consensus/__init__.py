@@ -1,0 +1,1 @@
+"""How six opinions become one ranking."""

@@ -1,0 +1,50 @@
+"""DNS: who asks for which names, how the names look, and what was answered."""
+
+import polars as pl
+
+from agents.recipe import Recipe
+from features.events import Domain
+from features.texts import base_name, letters, size
+from features.words.burst import Burst
+from features.words.fan import Fan
+from features.words.rarity import Rarity
+from models.offline import Ask
+
+_name = pl.col("query_hostname")
+_site = pl.coalesce(_name.str.extract(r"([^.]+\.[^.]+)$"), _name)
+_label = _name.str.extract(r"^([^.]+)")
+
+RECIPE = Recipe(
+    domain=Domain.DNS,
+    fields={
+        "kind": pl.coalesce("query_type", "activity_name"),
+        "client": pl.coalesce("src_endpoint_ip", "device_hostname"),
+        "name": _name,
+        "site": _site,
+        "ending": _name.str.extract(r"([^.]+)$"),
+        "length": size(_name.str.len_chars()),
+        "label length": _label.str.len_chars().cast(pl.String),
+        "letters": letters(_site),
+        "rcode": pl.col("rcode"),
+        "answered": size(pl.col("answers").str.len_chars()),
+        "program": base_name(pl.col("actor_process_file_path")),
+    },
+    words=(
+        Rarity("site"),
+        Rarity("site", given="client"),
+        Rarity("ending"),
+        Rarity("kind", given="client"),
+        Rarity("rcode", given="client"),
+        Rarity("label length"),
+        Rarity("program", given="site"),
+        Fan("name", per="site"),
+        Fan("site", per="client"),
+        Burst("site", per="client"),
+    ),
+    asks=(
+        Ask("label length", given=("site", "kind")),
+        Ask("letters", given=("ending",)),
+        Ask("rcode", given=("kind", "ending")),
+        Ask("answered", given=("kind", "rcode")),
+    ),
+)

@@ -1,0 +1,54 @@
+"""Web: who requests what of a site, how, and what was answered."""
+
+import polars as pl
+
+from agents.recipe import Recipe
+from features.events import Domain
+from features.texts import folder, joined, network_of, size
+from features.words.burst import Burst
+from features.words.fan import Fan
+from features.words.rarity import Rarity
+from models.offline import Ask
+
+_path = pl.col("http_request_url_path").str.to_lowercase()
+_template = _path.str.replace_all(r"[0-9a-f]{8,}|\d+", "*")
+
+RECIPE = Recipe(
+    domain=Domain.WEB,
+    fields={
+        "kind": joined(pl.col("http_request_http_method"), pl.col("http_response_code").cast(pl.String)),
+        "client": pl.col("src_endpoint_ip"),
+        "network": network_of(pl.col("src_endpoint_ip")),
+        "site": pl.col("dst_endpoint_hostname"),
+        "path": _template,
+        "folder": folder(_template),
+        "ending": _path.str.extract(r"\.([a-z0-9]{1,5})$"),
+        "parameters": pl.col("http_request_url_query_string").str.replace_all(r"=[^&]*", "="),
+        "query length": size(pl.col("http_request_url_query_string").str.len_chars()),
+        "odd characters": pl.coalesce(pl.col("http_request_url_query_string"), _path)
+        .str.replace_all(r"[\w\-./&=?%+]", "")
+        .str.len_chars()
+        .cast(pl.String),
+        "agent": pl.col("http_request_user_agent").str.replace_all(r"\d+(\.\d+)*", "*"),
+        "answered": size(pl.col("http_response_length")),
+    },
+    words=(
+        Rarity("path"),
+        Rarity("kind", given="path"),
+        Rarity("kind", given="client"),
+        Rarity("parameters", given="path"),
+        Rarity("odd characters"),
+        Rarity("agent"),
+        Rarity("agent", given="network"),
+        Rarity("answered", given="path"),
+        Rarity("query length", given="path"),
+        Fan("path", per="client"),
+        Burst("kind", per="client"),
+    ),
+    asks=(
+        Ask("kind", given=("path",)),
+        Ask("ending", given=("folder",)),
+        Ask("answered", given=("path", "kind")),
+        Ask("agent", given=("network",)),
+    ),
+)

@@ -1,0 +1,1 @@
+"""What happened, and the numbers that describe it."""

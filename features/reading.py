@@ -1,0 +1,144 @@
+"""Logs in, frames of events out: every format, every packing, every refused line accounted for."""
+
+import importlib
+import pkgutil
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+import features.sources
+from features.admission import admit, shown, within_limits
+from features.events import Domain
+from features.files import Member, check_paths, members
+from features.source import Drafts, Source, refusal
+from features.unpacking import Damaged
+
+#: Lines, at most, and characters of each that a source sees to recognise its format.
+_HEAD_LINES, _HEAD_CHARS = 40, 1 << 16
+
+
+class UnknownFormat(Exception):
+    """A format was asked for that no source reads."""
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """Some lines of one log, read.
+
+    `events` holds a frame for each domain that has any, with exactly the columns of `schema(domain)`, in the order
+    of the lines. `refused` has `source`, `member`, `line` (null: the whole log), `field`, `value` and `reason`.
+    `records` counts the lines that hold something, `bytes` their unpacked size.
+    """
+
+    events: dict[Domain, pl.DataFrame]
+    refused: pl.DataFrame
+    records: int
+    bytes: int
+
+
+def read(paths: Sequence[str | Path], format: str = "auto") -> Iterator[Chunk]:
+    """Read logs, folders and archives in the order given, in bounded memory.
+
+    Each log's format is found from its content unless `format` names it. Raises UnreadablePath for a path that
+    does not exist and UnknownFormat for a format nobody reads, both at once. Whatever is wrong inside a file is
+    refused by line, or by file, and what is good around it comes through.
+
+    >>> for chunk in read([]):
+    ...     print(chunk.records, chunk.refused["reason"].to_list())
+    """
+    known = sources()
+    if format != "auto" and format not in known:
+        raise UnknownFormat(f"format {format!r} is not known; known are auto, {', '.join(known)}")
+    check_paths(paths)
+    candidates = list(known.values()) if format == "auto" else [known[format]]
+    return _read(paths, candidates, forced=format != "auto")
+
+
+def sources() -> dict[str, Source[Any]]:
+    """Every source there is by its name: the modules of `features.sources`, in order of name."""
+    names = sorted(module.name for module in pkgutil.iter_modules(features.sources.__path__))
+    found = [importlib.import_module(f"features.sources.{name}").SOURCE for name in names]
+    return {source.name: source for source in found}
+
+
+def _read(paths: Sequence[str | Path], candidates: Sequence[Source[Any]], forced: bool) -> Iterator[Chunk]:
+    for member in members(paths):
+        frames = _Frames(member.lines())
+        try:
+            yield from _read_member(member, frames, candidates, forced)
+        except Damaged as damage:
+            yield _refused(member, "file", None, str(damage))
+
+
+def _read_member(member: Member, frames: "_Frames", candidates: Sequence[Source[Any]], forced: bool) -> Iterator[Chunk]:
+    head = _head(next(frames.ahead(), None))
+    if not head:
+        frames.raise_damage()
+        yield _refused(member, "file", None, "the log is empty; expected at least one record")
+        return
+    source = candidates[0] if forced else _recognised(head, candidates)
+    if source is None:
+        known = ", ".join(source.name for source in candidates)
+        yield _refused(member, "format", head[0], f"no known log format; expected one of {known}")
+        return
+    context = source.begin(member.name, frames.ahead())
+    for lines in frames:
+        held, too_long = within_limits(lines)
+        drafts, context = source.parse(held, context)
+        drafts = Drafts(drafts.events, pl.concat([too_long, drafts.refused]))
+        admitted = admit(drafts, member.source, member.member)
+        size = int(lines["text"].str.len_bytes().sum()) + lines.height
+        yield Chunk(admitted.events, admitted.refused, held.height + too_long.height, size)
+
+
+def _recognised(head: Sequence[str], candidates: Sequence[Source[Any]]) -> Source[Any] | None:
+    return next((source for source in candidates if source.recognises(head)), None)
+
+
+def _head(lines: pl.DataFrame | None) -> list[str]:
+    if lines is None:
+        return []
+    written = lines["text"].filter(lines["text"].str.contains(r"\S"))
+    return written.head(_HEAD_LINES).str.slice(0, _HEAD_CHARS).to_list()
+
+
+def _refused(member: Member, field: str, value: str | None, reason: str) -> Chunk:
+    return Chunk({}, shown(refusal(field, value, reason), member.source, member.member), 0, 0)
+
+
+class _Frames:
+    """A member's frames of lines, of which some can be looked at ahead; damage waits until they are used up."""
+
+    def __init__(self, frames: Iterator[pl.DataFrame]) -> None:
+        self._frames = frames
+        self._kept: list[pl.DataFrame] = []
+        self._damage: Damaged | None = None
+
+    def ahead(self) -> Iterator[pl.DataFrame]:
+        """The frames from where we are, kept for later."""
+        position = 0
+        while position < len(self._kept) or self._keep_one():
+            yield self._kept[position]
+            position += 1
+
+    def raise_damage(self) -> None:
+        """Say what ended the frames, if it was not their end."""
+        if self._damage:
+            raise self._damage
+
+    def __iter__(self) -> Iterator[pl.DataFrame]:
+        while self._kept or self._keep_one():
+            yield self._kept.pop(0)
+        self.raise_damage()
+
+    def _keep_one(self) -> bool:
+        try:
+            frame = next(self._frames, None)
+        except Damaged as damage:
+            frame, self._damage = None, damage
+        if frame is not None:
+            self._kept.append(frame)
+        return frame is not None

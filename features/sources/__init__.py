@@ -1,0 +1,1 @@
+"""One file a log format; a file here is a format that secmesh reads."""

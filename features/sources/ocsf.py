@@ -1,0 +1,165 @@
+"""OCSF events as JSON lines, each attribute found by its dotted path."""
+
+from collections.abc import Iterator, Sequence
+
+import polars as pl
+
+from features.events import Domain
+from features.moments import moment
+from features.records import is_json_object, json_records
+from features.source import Drafts, Source, refusals
+
+#: Every column of our events and its paths in OCSF 1.x, best first; `[]` gathers a list, joined with commas.
+#: A file, registry or module event has no process of its own but the acting one.
+PATHS: dict[str, tuple[str, ...]] = {
+    "time": ("time", "time_dt"),
+    "uid": ("metadata.uid",),
+    "class_uid": ("class_uid",),
+    "activity_name": ("activity_name",),
+    "event_code": ("metadata.event_code",),
+    "status": ("status",),
+    "status_detail": ("status_detail", "status_code"),
+    "device_hostname": ("device.hostname", "device.name"),
+    "actor_user_name": ("actor.user.name", "actor.user.uid"),
+    "actor_user_type": ("actor.user.type",),
+    "actor_process_file_path": ("actor.process.file.path", "actor.process.name"),
+    "actor_process_uid": ("actor.process.uid", "actor.process.pid"),
+    "process_file_path": ("process.file.path", "process.name", "actor.process.file.path", "actor.process.name"),
+    "process_uid": ("process.uid", "process.pid", "actor.process.uid", "actor.process.pid"),
+    "process_cmd_line": ("process.cmd_line",),
+    "process_integrity": ("process.integrity",),
+    "file_path": ("file.path", "file.name"),
+    "reg_key_path": ("reg_key.path", "reg_value.path"),
+    "module_file_path": ("module.file.path",),
+    "script_content": ("script.script_content",),
+    "actual_permissions": ("actual_permissions",),
+    "user_name": ("user.name", "user.uid", "actor.user.name"),
+    "src_endpoint_ip": ("src_endpoint.ip",),
+    "src_endpoint_port": ("src_endpoint.port",),
+    "src_endpoint_hostname": ("src_endpoint.hostname", "src_endpoint.name"),
+    "dst_endpoint_ip": ("dst_endpoint.ip",),
+    "dst_endpoint_port": ("dst_endpoint.port",),
+    "dst_endpoint_hostname": ("http_request.url.hostname", "dst_endpoint.hostname", "dst_endpoint.name"),
+    "logon_type": ("logon_type",),
+    "auth_protocol": ("auth_protocol",),
+    "service_name": ("service.name",),
+    "group_name": ("group.name",),
+    "connection_info_protocol_name": ("connection_info.protocol_name",),
+    "app_name": ("app_name",),
+    "duration": ("duration",),
+    "traffic_bytes_out": ("traffic.bytes_out",),
+    "traffic_bytes_in": ("traffic.bytes_in",),
+    "traffic_packets_out": ("traffic.packets_out",),
+    "traffic_packets_in": ("traffic.packets_in",),
+    "query_hostname": ("query.hostname",),
+    "query_type": ("query.type",),
+    "rcode": ("rcode",),
+    "answers": ("answers[].rdata",),
+    "http_request_http_method": ("http_request.http_method",),
+    "http_request_url_path": ("http_request.url.path",),
+    "http_request_url_query_string": ("http_request.url.query_string",),
+    "http_request_user_agent": ("http_request.user_agent",),
+    "http_request_referrer": ("http_request.referrer",),
+    "http_response_code": ("http_response.code",),
+    "http_response_length": ("http_response.length",),
+    "api_service_name": ("api.service.name",),
+    "api_operation": ("api.operation",),
+    "api_response_error": ("api.response.error",),
+    "cloud_region": ("cloud.region",),
+    "cloud_account_uid": ("cloud.account.uid",),
+    "resource_name": ("resources[0].name", "resources[0].uid"),
+    "is_mfa": ("is_mfa",),
+}
+
+#: The domain of each event class; others are refused.
+DOMAINS: dict[int, Domain] = {
+    3001: Domain.IDENTITY, 3002: Domain.IDENTITY, 3003: Domain.IDENTITY, 3004: Domain.IDENTITY, 3005: Domain.IDENTITY,
+    3006: Domain.IDENTITY, 4001: Domain.NETWORK, 4005: Domain.NETWORK, 4006: Domain.NETWORK, 4007: Domain.NETWORK,
+    4008: Domain.NETWORK, 4009: Domain.NETWORK, 4013: Domain.NETWORK, 4014: Domain.NETWORK, 4004: Domain.NETWORK,
+    4003: Domain.DNS, 4002: Domain.WEB, 6003: Domain.CLOUD, 1001: Domain.ENDPOINT, 1002: Domain.ENDPOINT,
+    1003: Domain.ENDPOINT, 1004: Domain.ENDPOINT, 1005: Domain.ENDPOINT, 1006: Domain.ENDPOINT, 1007: Domain.ENDPOINT,
+    1008: Domain.ENDPOINT, 1009: Domain.ENDPOINT, 201001: Domain.ENDPOINT, 201002: Domain.ENDPOINT,
+    201003: Domain.ENDPOINT, 201004: Domain.ENDPOINT,
+}  # fmt: skip
+
+_CLASSES = ", ".join(map(str, sorted(DOMAINS)))
+
+
+def recognises(head: Sequence[str]) -> bool:
+    """JSON with an OCSF class."""
+    return any(is_json_object(line) and '"class_uid"' in line for line in head[:10])
+
+
+def begin(_name: str, _frames: Iterator[pl.DataFrame]) -> None:
+    """An OCSF event needs no context."""
+
+
+def parse(lines: pl.DataFrame, context: None) -> tuple[Drafts, None]:
+    """Events by class; an unknown class is refused."""
+    records, refused = json_records(lines, _SCHEMA)
+    flat = records.select("line", "text", *(_column(name) for name in PATHS)).with_columns(**_DERIVED)
+    classes = flat["class_uid"].cast(pl.Int64, strict=False)
+    domains = classes.replace_strict(DOMAINS, default=None, return_dtype=pl.String)
+    foreign = refusals(flat.filter(domains.is_null()), "class_uid", f"expected one of {_CLASSES}", "class_uid")
+    events = {domain: flat.filter(domains == domain) for domain in Domain if (domains == domain).any()}
+    return Drafts(events, pl.concat([refused, foreign])), context
+
+
+def _schema(paths: Sequence[str]) -> pl.Schema:
+    """The nested types that hold these paths; whatever else a record has is passed over."""
+    below: dict[str, list[str]] = {}
+    for path in paths:
+        head, _, rest = path.partition(".")
+        below.setdefault(head, []).append(rest)
+    return pl.Schema({_bare(head): _kind(head, rests) for head, rests in below.items()})
+
+
+def _kind(head: str, rests: Sequence[str]) -> pl.DataType:
+    kind = pl.Struct(_schema(rests)) if any(rests) else pl.String()
+    return pl.List(kind) if "[" in head else kind
+
+
+def _bare(step: str) -> str:
+    return step.partition("[")[0]
+
+
+def _at(path: str) -> pl.Expr:
+    """The value at a dotted path."""
+    first, *steps = path.split(".")
+    found = pl.col(_bare(first))
+    if first.endswith("[]"):
+        return found.list.eval(pl.element().struct.field(steps[0])).list.join(",")
+    if "[" in first:
+        found = found.list.get(0, null_on_oob=True)
+    for step in steps:
+        found = found.struct.field(step)
+    return found
+
+
+def _column(name: str) -> pl.Expr:
+    return pl.coalesce(_at(path) for path in PATHS[name]).alias(name)
+
+
+def _milliseconds(name: str) -> pl.Expr:
+    """Seconds, as text; what is no number is left for the door to refuse."""
+    return (pl.col(name).cast(pl.Float64, strict=False) / 1000).cast(pl.String).fill_null(pl.col(name))
+
+
+#: OCSF's long strings are an object around their `value`, which comes to us as text, its quotes escaped.
+_LONG_STRING = r'(?s)^\{"value": "(.*?)"(?:, "(?:is_truncated|untruncated_size)".*)?\}$'
+
+
+def _long_string(name: str) -> pl.Expr:
+    return pl.col(name).str.extract(_LONG_STRING).str.replace_all('\\"', '"', literal=True)
+
+
+_DERIVED: dict[str, pl.Expr] = {
+    "time_text": pl.col("time"),
+    "time": moment(pl.col("time")),
+    "duration": _milliseconds("duration"),
+    "script_content": pl.coalesce(_long_string("script_content"), "script_content"),
+}
+
+_SCHEMA = _schema([path for paths in PATHS.values() for path in paths])
+
+SOURCE = Source("ocsf", recognises, begin, parse)

@@ -1,0 +1,1 @@
+"""What learns from numbers and scores them, and the registry that keeps it."""

@@ -1,0 +1,83 @@
+"""The offline detector: what training knew of a domain's events, asked about new ones."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from features.featurizer import part
+from features.memory import State
+from features.word import Codes
+from models.encoder import Encoder, Question
+from models.vocabulary import Vocabulary
+
+_ROWS = 4096
+
+
+@dataclass(frozen=True)
+class Ask:
+    """A question to the encoder: how surprising is `field`, given these other fields?"""
+
+    field: str
+    given: tuple[str, ...]
+
+    @property
+    def name(self) -> str:
+        """Such as `actor given kind, program`."""
+        return f"{self.field} given {', '.join(self.given)}"
+
+
+@dataclass(frozen=True)
+class Offline:
+    """A vocabulary and the encoder trained over it."""
+
+    vocabulary: Vocabulary
+    encoder: Encoder
+
+    def surprisals(self, codes: Codes) -> NDArray[np.float64]:
+        """(B, Q) nats of every question; equal events are asked once."""
+        code_BK = self.vocabulary.encode(codes)
+        key_B = code_BK @ _radix(self.vocabulary.sizes)
+        _, first_U, back_B = np.unique(key_B, return_index=True, return_inverse=True)
+        code_UK = torch.from_numpy(code_BK[first_U])
+        with torch.inference_mode():
+            parts = [self.encoder(code_UK[start : start + _ROWS]) for start in range(0, len(code_UK), _ROWS)]
+        nats_UQ = torch.cat([torch.zeros(0, len(self.encoder.questions)), *parts]).numpy()
+        return nats_UQ[back_B].astype(np.float64)
+
+    def arrays(self) -> State:
+        """Everything as plain arrays."""
+        weights = {f"encoder.{name}": tensor.numpy().copy() for name, tensor in self.encoder.state_dict().items()}
+        return weights | {f"vocabulary.{name}": hashes for name, hashes in self.vocabulary.known.items()}
+
+
+def offline_from(arrays: State, asks: Sequence[Ask]) -> Offline:
+    """The detector that `arrays` hold; raises RuntimeError where they do not fit the questions."""
+    fields = asked_fields(asks)
+    known = part(arrays, "vocabulary")
+    vocabulary = Vocabulary({name: known[name].astype(np.uint64) for name in fields})
+    weights = {name: torch.from_numpy(array) for name, array in part(arrays, "encoder").items()}
+    encoder = Encoder(vocabulary.sizes, questions(asks), width=weights["place"].shape[1])
+    encoder.load_state_dict(weights)
+    return Offline(vocabulary, encoder.eval())
+
+
+def asked_fields(asks: Sequence[Ask]) -> list[str]:
+    """Every field the questions speak of, in the order they first do."""
+    return list(dict.fromkeys(name for ask in asks for name in (ask.field, *ask.given)))
+
+
+def questions(asks: Sequence[Ask]) -> list[Question]:
+    """The questions with fields as places in `asked_fields`."""
+    place: Mapping[str, int] = {name: k for k, name in enumerate(asked_fields(asks))}
+    return [(place[ask.field], tuple(place[name] for name in ask.given)) for ask in asks]
+
+
+def _radix(sizes: Sequence[int]) -> NDArray[np.int64]:
+    """Weights that make one number of a row of codes; it may wrap, so they are odd multiples far apart."""
+    radix_K = np.ones(len(sizes), np.uint64)
+    for k in range(1, len(sizes)):
+        radix_K[k] = radix_K[k - 1] * np.uint64(0x9E3779B97F4A7C15)
+    return radix_K.astype(np.int64)

@@ -1,0 +1,1 @@
+"""Events in, ranked threats out."""

@@ -1,0 +1,1 @@
+"""Past events in, a promoted release out."""
