@@ -1,5 +1,6 @@
 """A recipe: what one domain's agent looks at, in declarative Python."""
 
+import importlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -35,3 +36,9 @@ class Recipe:
     def asked(self) -> list[str]:
         """The fields that the encoder reads."""
         return asked_fields(self.asks)
+
+
+def recipe_of(domain: Domain) -> Recipe:
+    """The recipe in `agents/recipes/<domain>.py`."""
+    recipe: Recipe = importlib.import_module(f"agents.recipes.{domain.value}").RECIPE
+    return recipe

@@ -67,7 +67,7 @@ def address(text: pl.Expr) -> pl.Expr:
     '10.1.2.3'
     """
     bare = named(text).str.replace(_IPV6_PORT, "${1}").str.replace(_IPV4_PORT, "${1}").str.replace(r"%.*$", "")
-    return bare.map_batches(_canonical, return_dtype=pl.String)
+    return named(bare).map_batches(_canonical, return_dtype=pl.String)
 
 
 def path(text: pl.Expr) -> pl.Expr:

@@ -14,6 +14,7 @@ from models.encoder import Encoder, Question
 from models.vocabulary import Vocabulary
 
 _ROWS = 4096
+_ODD = 0x9E3779B97F4A7C15
 
 
 @dataclass(frozen=True)
@@ -77,7 +78,5 @@ def questions(asks: Sequence[Ask]) -> list[Question]:
 
 def _radix(sizes: Sequence[int]) -> NDArray[np.int64]:
     """Weights that make one number of a row of codes; it may wrap, so they are odd multiples far apart."""
-    radix_K = np.ones(len(sizes), np.uint64)
-    for k in range(1, len(sizes)):
-        radix_K[k] = radix_K[k - 1] * np.uint64(0x9E3779B97F4A7C15)
-    return radix_K.astype(np.int64)
+    powers = [pow(_ODD, k, 2**64) for k in range(len(sizes))]
+    return np.array(powers, np.uint64).astype(np.int64)

@@ -79,9 +79,7 @@ def _start_from_frequencies(encoder: Encoder, rows: Rows) -> None:
             encoder.bias[encoder.codes_of(k)] = torch.log(count_V / count_V.sum()).to(torch.float32)
 
 
-def _epochs(
-    encoder: Encoder, rows: Rows, chance: np.random.Generator, epochs: int, rate: float
-) -> Iterator[float]:
+def _epochs(encoder: Encoder, rows: Rows, chance: np.random.Generator, epochs: int, rate: float) -> Iterator[float]:
     """Train, and yield each epoch's mean loss."""
     batches = -(-len(rows.code_UK) // _BATCH)
     optimizer = torch.optim.Adam(encoder.parameters(), lr=rate)

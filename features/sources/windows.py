@@ -69,6 +69,7 @@ _QUERY_TYPES = {"1": "A", "2": "NS", "5": "CNAME", "6": "SOA", "12": "PTR", "15"
 _QUERY_TYPES |= {"33": "SRV", "64": "SVCB", "65": "HTTPS", "255": "ANY"}
 _RCODES = {"0": "NOERROR", "9001": "FORMERR", "9002": "SERVFAIL", "9003": "NXDOMAIN", "9005": "REFUSED"}
 _DIRECTIONS = {"%%14592": "inbound", "%%14593": "outbound", "true": "outbound", "false": "inbound"}
+_XML_ENTITIES = {"&lt;": "<", "&gt;": ">", "&quot;": '"', "&apos;": "'", "&amp;": "&"}
 _AUDIT_FAILURE = r"AUDIT_FAILURE|Audit Failure|^0x801\d{13}$|^-9218868437227405312$"
 _AUDIT_SUCCESS = r"AUDIT_SUCCESS|Audit Success|^0x802\d{13}$|^-9214364837600034816$"
 
@@ -123,8 +124,8 @@ def _shifts(lines: pl.DataFrame) -> pl.Series:
 def parse(lines: pl.DataFrame, clock: Clock) -> tuple[Drafts, Clock]:
     """Every record as an event; JSON that has no event code is refused."""
     records, refused = _records(lines)
-    is_event = records["code"].is_not_null()
-    nameless = refusals(records.filter(~is_event), "EventID", "no event code; expected a Windows event with EventID")
+    is_event = records["code"].str.contains(r"^\d+(\.0)?$").fill_null(False)
+    nameless = refusals(records.filter(~is_event), "EventID", "expected a Windows event with a whole number as EventID")
     coded = _coded(records.filter(is_event))
     present = coded["domain"].unique()
     events = {domain: _draft(coded, domain, clock) for domain in _COLUMNS if domain in present}
@@ -140,7 +141,7 @@ def _records(lines: pl.DataFrame, data: Sequence[str] = _DATA) -> tuple[pl.DataF
     raw, refused = json_records(lines, _wanted(has, data))
     places = [raw.select(data)]
     envelope = raw.select(pl.coalesce(*names).alias(part) for part, names in _ENVELOPE.items())
-    if has["event_data"] and not has["winlog"]:
+    if has["event_data"]:
         places.append(raw.select(pl.col("event_data").struct.field(*data)))
     if has["winlog"]:
         inner = raw.select(pl.col("winlog").struct.unnest())
@@ -162,7 +163,7 @@ def _wanted(has: dict[str, bool], names: Sequence[str]) -> pl.Schema:
     fields: dict[str, pl.DataType] = dict.fromkeys([*names, *envelope], pl.String())
     if has["winlog"]:
         fields["winlog"] = pl.Struct(dict.fromkeys(_WINLOG.values(), pl.String()) | {"event_data": data})
-    elif has["event_data"]:
+    if has["event_data"]:
         fields["event_data"] = data
     return pl.Schema(fields | {name: pl.String() for name in ("EventData", "EventData_dynamic") if has[name]})
 
@@ -186,7 +187,8 @@ def _packed(texts: pl.Series, names: Sequence[str]) -> pl.DataFrame:
 
 
 def _tagged(name: str) -> pl.Expr:
-    return pl.col("text").str.extract(rf'<Data Name="{name}">([^<]*)</Data>').alias(name)
+    value = pl.col("text").str.extract(rf"<Data Name=[\"']{name}[\"']>([^<]*)</Data>")
+    return value.str.replace_many(_XML_ENTITIES).alias(name)
 
 
 # Meaning
@@ -239,7 +241,7 @@ def _time(clock: Clock) -> pl.Expr:
 
 def _given(*names: str) -> pl.Expr:
     """The first of these fields that says something; a dash says nothing."""
-    return pl.coalesce(pl.when(~pl.col(name).is_in(["", "-", "::", "(null)"])).then(pl.col(name)) for name in names)
+    return pl.coalesce(pl.when(~pl.col(name).is_in(["", "-", "(null)"])).then(pl.col(name)) for name in names)
 
 
 def _after(name: str, label: str) -> pl.Expr:

@@ -272,6 +272,21 @@ def test_every_exporter_tells_the_same_event(tmp_path: Path, record: dict[str, A
     assert event["time"] == datetime(2020, 10, 19, 12, 0, 0, 500000, UTC)
 
 
+def test_packed_xml_is_unescaped(tmp_path: Path) -> None:
+    data = "<EventData><Data Name='CommandLine'>&quot;a&quot; &amp;lt; b</Data></EventData>"
+    _, event = read_one(tmp_path, flat(4688, EventData=data))
+    assert event["process_cmd_line"] == '"a" &lt; b'
+
+
+def test_exporters_may_be_mixed_in_one_log(tmp_path: Path) -> None:
+    stamp = {"@timestamp": "2020-10-19T12:00:00Z"}
+    six = {"computer_name": "ws1", "event_id": 4624, "log_name": "Security", "event_data": LOGON}
+    seven = {"winlog": {"computer_name": "WS1", "event_id": "4624", "channel": "Security", "event_data": LOGON}}
+    events, refused = read_records(tmp_path, stamp | six, stamp | seven, flat(4624, **LOGON))
+    assert refused.is_empty()
+    assert events[Domain.IDENTITY]["user_name"].to_list() == ["bob"] * 3
+
+
 def test_a_false_zone_is_put_right_by_sysmons_own_clock(tmp_path: Path) -> None:
     local, utc = "2020-10-19T08:00:00Z", "2020-10-19 12:00:00.250"
     events, _ = read_records(
@@ -305,17 +320,20 @@ def test_records_that_are_wrong_are_refused_by_line_and_their_neighbours_kept(tm
         flat(4624, **LOGON),
         '{"EventID": 1, ',
         {"Channel": "Security", "message": "no code"},
+        flat("many"),  # type: ignore[arg-type]
         flat(4624, **{"@timestamp": "soon"}),
         flat(5156, DestPort="70000"),
         "",
         flat(4634, **LOGON),
     )
-    assert events[Domain.IDENTITY]["line"].to_list() == [0, 6]
-    assert refused.select("line", "field", "value").rows()[1:] == [
-        (2, "EventID", '{"Channel": "Security", "message": "no code"}'),
-        (3, "time", "soon"),
-        (4, "dst_endpoint_port", "70000"),
+    assert events[Domain.IDENTITY]["line"].to_list() == [0, 7]
+    assert refused.select("line", "field").rows()[1:] == [
+        (2, "EventID"),
+        (3, "EventID"),
+        (4, "time"),
+        (5, "dst_endpoint_port"),
     ]
+    assert refused["value"].to_list()[-2:] == ["soon", "70000"]
     assert refused["line"][0] == 1
     assert "expected one JSON object a line" in refused["reason"][0]
 

@@ -1,0 +1,58 @@
+"""A threat: entities that are strange together, ranked, with the reasons."""
+
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import Any
+
+import polars as pl
+
+
+@dataclass(frozen=True)
+class Entity:
+    """Who or what a threat is about, and how many nats speak against it."""
+
+    kind: str
+    name: str
+    evidence: float
+
+
+@dataclass(frozen=True)
+class Reason:
+    """What was strange: how surprising `value` was for `field` in an agent's eyes, in nats."""
+
+    domain: str
+    activity: str
+    field: str
+    value: str
+    nats: float
+    process: str | None
+
+
+@dataclass(frozen=True)
+class Threat:
+    """One line of the ranking; `evidence` holds the verdicts behind it, strongest first."""
+
+    rank: int
+    score: float
+    entities: tuple[Entity, ...]
+    first_time: datetime
+    last_time: datetime
+    domains: dict[str, float]
+    tactics: tuple[str, ...]
+    reasons: tuple[Reason, ...]
+    evidence: pl.DataFrame
+
+    def record(self) -> dict[str, Any]:
+        """The threat as plain values for JSON; times are ISO 8601 in UTC."""
+        plain = asdict(self) | {"evidence": self.evidence.to_dicts()}
+        return _plain(plain)  # type: ignore[no-any-return]  # a dict comes out as a dict
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, datetime):
+        return value.isoformat()
+    if isinstance(value, dict):
+        return {key: _plain(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(inner) for inner in value]
+    return value
