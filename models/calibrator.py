@@ -67,7 +67,7 @@ def _tail(
             mean = max(total / mass - start, 1e-9)
             tail = mass / weight[1] * np.exp(-max(score - start, 0.0) / mean)
             p = max(tail, above / (count + 1.0))
-        p_B[i] = max(p, 1e-300)
+        p_B[i] = min(1.0, max(p, 1e-300))  # sums in another order may end a bit above 1
         mass_N[bin] += weight[0]
         sum_N[bin] += score * weight[0]
         weight[1] += weight[0]

@@ -77,9 +77,11 @@ class HalfSpaceTrees(base.AnomalyDetector):
 
     def restore(self, state: State, n_features: int) -> None:
         """Go on from `state`, over `n_features` columns."""
-        self._plant(n_features)
-        self._mass_TN[...] = state["mass"]
-        self._newest_TN[...] = state["newest"]
+        self._feature_TN = np.zeros((self.n_trees, 0), np.int32)
+        if state["mass"].size:
+            self._plant(n_features)
+        self._mass_TN = state["mass"].copy()
+        self._newest_TN = state["newest"].copy()
         self._seen[...] = state["seen"]
 
     def _row(self, x: dict[Hashable, Any]) -> NDArray[np.float64]:

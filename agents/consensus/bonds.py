@@ -6,7 +6,8 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from agents.consensus.evidence import ANCHORS, Evidence
+from agents.consensus.chance import LEVELS, excess
+from agents.consensus.evidence import ANCHORS, Evidence, naming
 from features.events import Domain
 
 _CAP = 40.0
@@ -16,15 +17,14 @@ _CAP = 40.0
 class Bonds:
     """L bonds between E entities and T strange things, by thing.
 
-    `weight_L` is the thing's evidence in nats less log n, n the verdicts the entity had in that domain, not below 0:
-    a busy entity gets no better chance than a quiet one (Bonferroni's correction).
+    `weight_L` shares out the excess of the entity's record in a domain (nats, `chance.excess`) among the things
+    held against it there: by their evidence, those of one sort (activity, field) in full, half, a third and so on.
     """
 
     names: list[tuple[str, str]]  # kind and name of each entity
     entity_L: NDArray[np.int64]
     thing_L: NDArray[np.int64]
     weight_L: NDArray[np.float64]
-    sort_T: NDArray[np.int64]
     domain_T: NDArray[np.int64]
 
     def of_entity(self, entity: int) -> NDArray[np.int64]:
@@ -33,48 +33,58 @@ class Bonds:
 
 
 def bonds_of(things: pl.DataFrame, fade_T: NDArray[np.float64], evidence: Evidence) -> Bonds:
-    """The bonds of held things, each weighing `fade_T` of its evidence by now."""
-    table = pl.concat([_bonds(things, kind, anchor, fade_T, evidence) for kind, anchor in ANCHORS.items()])
-    table = table.unique(["thing", "kind", "name"], maintain_order=True).sort("thing", maintain_order=True)
-    entities = table.select("kind", "name").unique(maintain_order=True).with_row_index("entity")
-    table = table.join(entities, on=["kind", "name"], maintain_order="left")
-    sorts = things.select("domain", "activity", "field").unique(maintain_order=True).with_row_index("sort")
-    sort_T = things.join(sorts, on=["domain", "activity", "field"], nulls_equal=True, maintain_order="left")["sort"]
+    """The bonds of held things, each weighing `fade_T` of what it did when it was new."""
+    named = pl.concat([_named(things, kind, anchor) for kind, anchor in ANCHORS.items()])
+    table = named.unique(["thing", "kind", "name"], maintain_order=True).sort("thing", maintain_order=True)
+    entities, entity_L = _numbered(table, "kind", "name")
     order = {domain.value: d for d, domain in enumerate(Domain)}
+    thing_L = table["thing"].cast(pl.Int64).to_numpy()
     return Bonds(
-        names=list(entities.select("kind", "name").iter_rows()),
-        entity_L=table["entity"].cast(pl.Int64).to_numpy(),
-        thing_L=table["thing"].cast(pl.Int64).to_numpy(),
-        weight_L=table["weight"].to_numpy(),
-        sort_T=sort_T.cast(pl.Int64).to_numpy(),
+        names=list(entities.iter_rows()),
+        entity_L=entity_L,
+        thing_L=thing_L,
+        weight_L=_weights(table, evidence) * fade_T[thing_L],
         domain_T=things["domain"].replace_strict(order, return_dtype=pl.Int64).to_numpy(),
     )
 
 
-def score(sort_N: NDArray[np.int64], domain_N: NDArray[np.int64], weight_N: NDArray[np.float64]) -> NDArray[np.float64]:
+def score(domain_N: NDArray[np.int64], weight_N: NDArray[np.float64]) -> NDArray[np.float64]:
     """What N things add up to in each domain, in nats, (6,) float64.
 
-    Things of one sort (domain, activity, field) count in full, half, a third and so on, strongest first; a domain's
-    sum x counts as 40 (1 - exp(-x / 40)), so that no single agent fills the list.
+    A domain's sum x counts as 40 (1 - exp(-x / 40)), so that no single agent fills the list.
     """
-    order = np.lexsort((-weight_N, sort_N))
-    sort_N, domain_N, weight_N = sort_N[order], domain_N[order], weight_N[order]
-    place_N = np.arange(sort_N.size)
-    starts_N = np.r_[True, sort_N[1:] != sort_N[:-1]][: sort_N.size]
-    rank_N = place_N - np.maximum.accumulate(np.where(starts_N, place_N, 0)) + 1
-    sum_D = np.bincount(domain_N, weights=weight_N / rank_N, minlength=len(Domain))
+    sum_D = np.bincount(domain_N, weights=weight_N, minlength=len(Domain))
     return _CAP * (1.0 - np.exp(-sum_D / _CAP))
 
 
-def _bonds(
-    things: pl.DataFrame, kind: str, anchor: str, fade_T: NDArray[np.float64], evidence: Evidence
-) -> pl.DataFrame:
-    named = things.with_row_index("thing").filter(pl.col(kind).is_not_null())
-    nats_N = named["evidence"].to_numpy() * fade_T[named["thing"].to_numpy()]
-    busy_N = np.maximum(evidence.activity(named[kind], anchor, named["domain"]), 1.0)
-    return named.select(
-        "thing",
-        kind=pl.lit(anchor),
-        name=pl.col(kind),
-        weight=pl.Series(np.maximum(nats_N - np.log(busy_N), 0.0)),
-    )
+def _named(things: pl.DataFrame, kind: str, anchor: str) -> pl.DataFrame:
+    """The things that name an entity of one kind."""
+    of_thing = ("thing", "domain", "activity", "field", "evidence")
+    return naming(things.with_row_index("thing"), kind).select(*of_thing, kind=pl.lit(anchor), name=pl.col(kind))
+
+
+def _weights(table: pl.DataFrame, evidence: Evidence) -> NDArray[np.float64]:
+    records, record_L = _numbered(table, "kind", "name", "domain")
+    _, group_N = _numbered(records, "kind", "domain")
+    record_NC = np.zeros((records.height, LEVELS + 1))
+    for anchor in set(ANCHORS.values()):
+        is_mine = (records["kind"] == anchor).to_numpy()
+        mine = records.filter(is_mine)
+        record_NC[is_mine] = evidence.records(mine["name"], anchor, mine["domain"])
+    nats_N = excess(record_NC[:, :LEVELS], record_NC[:, LEVELS], group_N)
+    return nats_N[record_L] * _shares(table, record_L)
+
+
+def _shares(table: pl.DataFrame, record_L: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Each bond's part in its entity's record in a domain; the parts of a record add up to 1."""
+    of_sort = ("kind", "name", "domain", "activity", "field")
+    rank_L = table.select(pl.col("evidence").rank("ordinal", descending=True).over(of_sort)).to_series().to_numpy()
+    damped_L = table["evidence"].to_numpy() / rank_L
+    return damped_L / np.bincount(record_L, weights=damped_L)[record_L]
+
+
+def _numbered(table: pl.DataFrame, *names: str) -> tuple[pl.DataFrame, NDArray[np.int64]]:
+    """The different values of some columns, in order of appearance, and each row's place among them."""
+    different = table.select(names).unique(maintain_order=True)
+    placed = table.join(different.with_row_index("place"), on=names, nulls_equal=True, maintain_order="left")
+    return different, placed["place"].cast(pl.Int64).to_numpy()

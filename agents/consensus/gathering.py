@@ -26,7 +26,7 @@ def gather(bonds: Bonds, most: int) -> list[Gathered]:
     Again and again the heaviest entity is taken with all its things that are still free, and with every entity at
     least 40 % of whose weight lies in those things, up to three rounds.
     """
-    free_T = np.ones(bonds.sort_T.size, np.bool_)
+    free_T = np.ones(bonds.domain_T.size, np.bool_)
     mine = [bonds.of_entity(entity) for entity in range(len(bonds.names))]
     total_E = np.array([_total(bonds, bond_N, free_T) for bond_N in mine])
     fresh_E = np.ones(len(mine), np.bool_)
@@ -48,7 +48,7 @@ def gather(bonds: Bonds, most: int) -> list[Gathered]:
 def _total(bonds: Bonds, bond_N: NDArray[np.int64], free_T: NDArray[np.bool_]) -> float:
     bond_N = bond_N[free_T[bonds.thing_L[bond_N]]]
     thing_N = bonds.thing_L[bond_N]
-    return float(score(bonds.sort_T[thing_N], bonds.domain_T[thing_N], bonds.weight_L[bond_N]).sum())
+    return float(score(bonds.domain_T[thing_N], bonds.weight_L[bond_N]).sum())
 
 
 def _around(seed: int, bonds: Bonds, mine: list[NDArray[np.int64]], free_T: NDArray[np.bool_]) -> Gathered:
@@ -88,6 +88,6 @@ def _summed(members: list[int], bonds: Bonds, mine: list[NDArray[np.int64]], tak
         np.maximum.at(weight_T, bonds.thing_L[bond_N], bonds.weight_L[bond_N])
         weights.append((entity, float(bonds.weight_L[bond_N].sum())))
     (thing_N,) = taken_T.nonzero()
-    nats_D = score(bonds.sort_T[thing_N], bonds.domain_T[thing_N], weight_T[thing_N])
+    nats_D = score(bonds.domain_T[thing_N], weight_T[thing_N])
     heaviest = np.argsort(-weight_T[thing_N], kind="stable")
     return Gathered(nats_D, sorted(weights, key=lambda pair: -pair[1]), thing_N[heaviest])
