@@ -8,8 +8,9 @@ from agents.recipe import Recipe
 from agents.verdicts import VERDICTS, entities, reasons
 from features.featurizer import Features, Featurizer, part
 from features.memory import State
+from features.word import Word
 from models.calibrator import Calibrator
-from models.offline import Offline
+from models.offline import Ask, Offline
 from models.right_tails import RightTails
 
 _HALF = 3.0  # nats that are squashed to one half
@@ -50,7 +51,7 @@ class Agent:
             evidence=pl.Series(-np.log(p_B)),
             reasons=self._reasons(features, online_BF, offline_BQ),
             release=pl.lit(self._release, pl.Int64),
-        ).cast(dict(VERDICTS))
+        ).cast(VERDICTS)
 
     def wake(self) -> None:
         """Take the next event as following at once on what was learned, however long ago that was."""
@@ -79,9 +80,9 @@ class Agent:
     def _reasons(
         self, features: Features, online_BF: NDArray[np.float64], offline_BQ: NDArray[np.float64]
     ) -> pl.Series:
-        words, asks = self.recipe.words, self.recipe.asks if self.offline else ()
-        names = [word.name for word in words] + [ask.name for ask in asks]
-        values = [features.fields[told.field] for told in (*words, *asks)]
+        questions: list[Word | Ask] = [*self.recipe.words, *(self.recipe.asks if self.offline else ())]
+        names = [question.name for question in questions]
+        values = [features.fields[question.field] for question in questions]
         return reasons(np.concatenate([online_BF, offline_BQ], axis=1), names, values)
 
 

@@ -25,18 +25,29 @@ _REASONS = 3
 
 
 def entities(events: pl.DataFrame, domain: Domain) -> list[pl.Expr]:
-    """A verdict's entity columns, read off the columns of an event; null where its domain has no such kind."""
+    """A verdict's entity columns, read off an event's columns; null where its domain has no such kind.
+
+    An endpoint event's process is the one that acts, or the one that a launch brings to life.
+    """
     named = ENTITIES[domain]
-    return [(pl.col(named[kind]) if kind in named else pl.lit(None, pl.String)).alias(kind) for kind in ENTITY_KINDS]
+    columns = {kind: pl.coalesce(*named[kind]) if kind in named else pl.lit(None, pl.String) for kind in ENTITY_KINDS}
+    if domain is Domain.ENDPOINT:
+        launched = pl.when(pl.col("activity_name") == "launch").then(pl.col("process_file_path"))
+        columns["process"] = pl.coalesce(launched, columns["process"])
+    return [column.alias(kind) for kind, column in columns.items()]
 
 
 def reasons(nats_BR: NDArray[np.float64], names: list[str], values: list[pl.Series]) -> pl.Series:
     """For each event its strangest fields, a list of structs field, value, nats; those under half a nat are left out.
 
     `nats_BR` (B, R) is what each of R questions found strange about each event, `names` and `values` say which
-    question and about what.
+    question and about what; of two that ask the same the one that found more counts.
     """
     rows = np.arange(nats_BR.shape[0])
+    different = list(dict.fromkeys(names))
+    nats_BR = np.stack([nats_BR[:, [n == name for n in names]].max(axis=1) for name in different], axis=1)
+    values = [values[names.index(name)] for name in different]
+    names = different
     order_BR = np.argsort(-nats_BR, axis=1, kind="stable")[:, :_REASONS]
     table = pl.concat([value.rename("value") for value in values])
     ranks = []

@@ -110,41 +110,41 @@ ATTRIBUTES: dict[Domain, dict[str, pl.DataType]] = {
     },
 }
 
-#: What a verdict is about: entity kind -> the column that names it, in each domain.
-ENTITIES: dict[Domain, dict[str, str]] = {
+#: What a verdict is about: entity kind -> the columns that name it, the first that has a value, in each domain.
+ENTITIES: dict[Domain, dict[str, tuple[str, ...]]] = {
     Domain.ENDPOINT: {
-        "user": "actor_user_name",
-        "host": "device_hostname",
-        "address": "src_endpoint_ip",
-        "process": "process_file_path",
+        "user": ("actor_user_name",),
+        "host": ("device_hostname",),
+        "address": ("src_endpoint_ip",),
+        "process": ("actor_process_file_path", "process_file_path"),
     },
     Domain.IDENTITY: {
-        "user": "user_name",
-        "host": "device_hostname",
-        "address": "src_endpoint_ip",
-        "process": "actor_process_file_path",
+        "user": ("user_name", "actor_user_name"),
+        "host": ("device_hostname",),
+        "address": ("src_endpoint_ip",),
+        "process": ("actor_process_file_path",),
     },
     Domain.NETWORK: {
-        "user": "actor_user_name",
-        "host": "device_hostname",
-        "address": "src_endpoint_ip",
-        "peer": "dst_endpoint_ip",
-        "process": "actor_process_file_path",
+        "user": ("actor_user_name",),
+        "host": ("device_hostname",),
+        "address": ("src_endpoint_ip",),
+        "peer": ("dst_endpoint_ip",),
+        "process": ("actor_process_file_path",),
     },
     Domain.DNS: {
-        "user": "actor_user_name",
-        "host": "device_hostname",
-        "address": "src_endpoint_ip",
-        "process": "actor_process_file_path",
+        "user": ("actor_user_name",),
+        "host": ("device_hostname",),
+        "address": ("src_endpoint_ip",),
+        "process": ("actor_process_file_path",),
     },
     Domain.WEB: {
-        "user": "actor_user_name",
-        "host": "dst_endpoint_hostname",
-        "address": "src_endpoint_ip",
+        "user": ("actor_user_name",),
+        "host": ("dst_endpoint_hostname",),
+        "address": ("src_endpoint_ip",),
     },
     Domain.CLOUD: {
-        "user": "actor_user_name",
-        "address": "src_endpoint_ip",
+        "user": ("actor_user_name",),
+        "address": ("src_endpoint_ip",),
     },
 }
 

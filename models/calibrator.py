@@ -9,7 +9,8 @@ from features.memory import State
 _BINS = 512
 _PER_NAT = 80.0  # bins in a factor e of (1 + score)
 _HUGE = 1e12
-_TAIL = 0.02
+_TAIL = 0.02  # share of the scores that the tail is fitted to,
+_LEAST = 10.0  # and how many of them there must be
 
 
 class Calibrator:
@@ -17,7 +18,8 @@ class Calibrator:
 
     p = P(score or more) by a decaying histogram, counting the event itself, so that p is super-uniform on a
     stationary stream up to the tail's fit; past the highest 2 % of scores, where ranks run out, p follows the
-    exponential law of the excess (the generalised Pareto's limit, Pickands 1975). Scores are >= 0.
+    exponential law of the excess (the generalised Pareto's limit, Pickands 1975). While that tail has fewer than ten
+    scores, p is the rank alone, and after n scores it is never below (n + 1)^-2. Scores are >= 0.
     """
 
     def __init__(self, half_life: int = 100_000) -> None:
@@ -57,7 +59,7 @@ def _tail(
         above = mass_N[bin:].sum() / weight[0]
         count = weight[1] / weight[0]
         p = (above + 1.0) / (count + 1.0)
-        if above < _TAIL * count:
+        if above < _TAIL * count and _TAIL * count >= _LEAST:
             first, mass, total = bins, 0.0, 0.0
             while first > 0 and mass < _TAIL * weight[1]:
                 first -= 1

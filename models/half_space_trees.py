@@ -77,11 +77,9 @@ class HalfSpaceTrees(base.AnomalyDetector):
 
     def restore(self, state: State, n_features: int) -> None:
         """Go on from `state`, over `n_features` columns."""
-        self._feature_TN = np.zeros((self.n_trees, 0), np.int32)
-        if state["mass"].size:
-            self._plant(n_features)
-        self._mass_TN = state["mass"].copy()
-        self._newest_TN = state["newest"].copy()
+        self._plant(n_features)
+        self._mass_TN[...] = state["mass"] if state["mass"].size else 0
+        self._newest_TN[...] = state["newest"] if state["newest"].size else 0
         self._seen[...] = state["seen"]
 
     def _row(self, x: dict[Hashable, Any]) -> NDArray[np.float64]:

@@ -60,7 +60,7 @@ class RightTails(base.AnomalyDetector):
     def score_learn_many(
         self, x_BF: NDArray[np.float32 | np.float64], kind_B: NDArray[np.uint64]
     ) -> NDArray[np.float64]:
-        """Nats by feature, (B, F) float64: score a row, then learn it, one after the other; `kind_B` hashes its kind."""
+        """Nats by feature, (B, F) float64: score a row, then learn it, in turn; `kind_B` is a hash of its kind."""
         return self._walk(x_BF.astype(np.float64), kind_B, learn=True)
 
     def state(self) -> State:

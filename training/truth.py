@@ -60,7 +60,8 @@ def _entities(run: list[Played]) -> dict[str, list[str]]:
     named: dict[str, set[str]] = {}
     for played in run:
         paths = {column(path): path for path in PATHS[played.step.domain] if path in played.events.columns}
-        for kind, name in ENTITIES[played.step.domain].items():
+        named_by = [(kind, name) for kind, names in ENTITIES[played.step.domain].items() for name in names]
+        for kind, name in named_by:
             if name in paths:
                 seen = played.events.select(_WRITTEN[kind](pl.col(paths[name]))).to_series().drop_nulls()
                 named.setdefault(kind, set()).update(seen)

@@ -7,10 +7,12 @@ import polars as pl
 from numpy.typing import NDArray
 
 from agents.consensus.chance import LEVELS, excess
-from agents.consensus.evidence import ANCHORS, Evidence, naming
+from agents.consensus.evidence import FLOOR
+from agents.consensus.records import ANCHORS, Records, naming
 from features.events import Domain
 
 _CAP = 40.0
+_LEAST = 1e-3
 
 
 @dataclass(frozen=True)
@@ -18,7 +20,8 @@ class Bonds:
     """L bonds between E entities and T strange things, by thing.
 
     `weight_L` shares out the excess of the entity's record in a domain (nats, `chance.excess`) among the things
-    held against it there: by their evidence, those of one sort (activity, field) in full, half, a third and so on.
+    held against it there: by their evidence above the floor, those of one sort (activity, field) in full, half, a third
+    and so on.
     """
 
     names: list[tuple[str, str]]  # kind and name of each entity
@@ -32,7 +35,7 @@ class Bonds:
         return np.flatnonzero(self.entity_L == entity)
 
 
-def bonds_of(things: pl.DataFrame, fade_T: NDArray[np.float64], evidence: Evidence) -> Bonds:
+def bonds_of(things: pl.DataFrame, fade_T: NDArray[np.float64], known: Records) -> Bonds:
     """The bonds of held things, each weighing `fade_T` of what it did when it was new."""
     named = pl.concat([_named(things, kind, anchor) for kind, anchor in ANCHORS.items()])
     table = named.unique(["thing", "kind", "name"], maintain_order=True).sort("thing", maintain_order=True)
@@ -43,7 +46,7 @@ def bonds_of(things: pl.DataFrame, fade_T: NDArray[np.float64], evidence: Eviden
         names=list(entities.iter_rows()),
         entity_L=entity_L,
         thing_L=thing_L,
-        weight_L=_weights(table, evidence) * fade_T[thing_L],
+        weight_L=_weights(table, known) * fade_T[thing_L],
         domain_T=things["domain"].replace_strict(order, return_dtype=pl.Int64).to_numpy(),
     )
 
@@ -63,14 +66,14 @@ def _named(things: pl.DataFrame, kind: str, anchor: str) -> pl.DataFrame:
     return naming(things.with_row_index("thing"), kind).select(*of_thing, kind=pl.lit(anchor), name=pl.col(kind))
 
 
-def _weights(table: pl.DataFrame, evidence: Evidence) -> NDArray[np.float64]:
+def _weights(table: pl.DataFrame, known: Records) -> NDArray[np.float64]:
     records, record_L = _numbered(table, "kind", "name", "domain")
     _, group_N = _numbered(records, "kind", "domain")
     record_NC = np.zeros((records.height, LEVELS + 1))
     for anchor in set(ANCHORS.values()):
         is_mine = (records["kind"] == anchor).to_numpy()
         mine = records.filter(is_mine)
-        record_NC[is_mine] = evidence.records(mine["name"], anchor, mine["domain"])
+        record_NC[is_mine] = known.of(mine["name"], anchor, mine["domain"])
     nats_N = excess(record_NC[:, :LEVELS], record_NC[:, LEVELS], group_N)
     return nats_N[record_L] * _shares(table, record_L)
 
@@ -79,8 +82,10 @@ def _shares(table: pl.DataFrame, record_L: NDArray[np.int64]) -> NDArray[np.floa
     """Each bond's part in its entity's record in a domain; the parts of a record add up to 1."""
     of_sort = ("kind", "name", "domain", "activity", "field")
     rank_L = table.select(pl.col("evidence").rank("ordinal", descending=True).over(of_sort)).to_series().to_numpy()
-    damped_L = table["evidence"].to_numpy() / rank_L
-    return damped_L / np.bincount(record_L, weights=damped_L)[record_L]
+    damped_L = np.maximum(table["evidence"].to_numpy() - FLOOR, _LEAST) / rank_L
+    whole_N = np.bincount(record_L, weights=damped_L)
+    share_L: NDArray[np.float64] = damped_L / whole_N[record_L]
+    return share_L
 
 
 def _numbered(table: pl.DataFrame, *names: str) -> tuple[pl.DataFrame, NDArray[np.int64]]:

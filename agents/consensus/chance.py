@@ -41,9 +41,11 @@ def _usual(ratio_ML: NDArray[np.float64]) -> NDArray[np.float64]:
     others = ratio_ML.shape[0] - 1
     place = int(np.ceil(_USUAL * others)) - 1
     sorted_ML = np.sort(ratio_ML, axis=0)
-    return np.where(ratio_ML <= sorted_ML[place], sorted_ML[place + 1], sorted_ML[place])
+    usual_ML: NDArray[np.float64] = np.where(ratio_ML <= sorted_ML[place], sorted_ML[place + 1], sorted_ML[place])
+    return usual_ML
 
 
 def _poisson(count_ML: NDArray[np.float64], expected_ML: NDArray[np.float64]) -> NDArray[np.float64]:
     ratio_ML = np.maximum(count_ML / expected_ML, 1.0)
-    return np.where(ratio_ML > 1.0, count_ML * np.log(ratio_ML) - (count_ML - expected_ML), 0.0)
+    nats_ML: NDArray[np.float64] = count_ML * np.log(ratio_ML) - (count_ML - expected_ML)
+    return np.where(ratio_ML > 1.0, nats_ML, 0.0)

@@ -9,6 +9,7 @@ from agents.consensus.bonds import Bonds, score
 
 _ABSORBED = 0.4  # share of an entity's weight that lies in a threat's things before the threat takes it in
 _ROUNDS = 3
+_TELLING = 0.1  # nats that a thing must weigh to be counted against someone
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,9 @@ def gather(bonds: Bonds, most: int) -> list[Gathered]:
             total_E[seed], fresh_E[seed] = _total(bonds, mine[seed], free_T), True
             continue
         threat = _around(seed, bonds, mine, free_T)
+        if not threat.things.size:
+            total_E[seed] = 0.0
+            continue
         threats.append(threat)
         free_T[threat.things] = False
         fresh_E[np.unique(bonds.entity_L[np.isin(bonds.thing_L, threat.things)])] = False
@@ -68,7 +72,7 @@ def _around(seed: int, bonds: Bonds, mine: list[NDArray[np.int64]], free_T: NDAr
 
 
 def _take(taken_T: NDArray[np.bool_], bonds: Bonds, bond_N: NDArray[np.int64], free_T: NDArray[np.bool_]) -> None:
-    thing_N = bonds.thing_L[bond_N[bonds.weight_L[bond_N] > 0.0]]
+    thing_N = bonds.thing_L[bond_N[bonds.weight_L[bond_N] >= _TELLING]]
     taken_T[thing_N[free_T[thing_N]]] = True
 
 

@@ -18,14 +18,17 @@ class Entity:
 
 @dataclass(frozen=True)
 class Reason:
-    """What was strange: how surprising `value` was for `field` in an agent's eyes, in nats."""
+    """What was strange: `value` for `field`, as evidence in nats; and who did it where, as far as is known."""
 
     domain: str
     activity: str
-    field: str
-    value: str
+    field: str | None
+    value: str | None
     nats: float
     process: str | None
+    user: str | None
+    host: str | None
+    address: str | None
 
 
 @dataclass(frozen=True)
