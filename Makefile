@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := $(VENV)/bin
 CODE := agents features models serving training secmesh.py tests
 
-.PHONY: demo test check fix
+.PHONY: demo test check fix serve
 
 demo: $(VENV)/.installed
 	$(BIN)/secmesh demo
@@ -21,6 +21,9 @@ check: $(VENV)/.installed
 fix: $(VENV)/.installed
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+serve: $(VENV)/.installed
+	$(BIN)/secmesh serve
 
 $(VENV)/.installed: pyproject.toml
 	$(PYTHON) -m venv $(VENV)

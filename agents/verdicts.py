@@ -2,6 +2,7 @@
 
 import numpy as np
 import polars as pl
+import pyarrow as pa
 from numpy.typing import NDArray
 
 from features.events import ENTITIES, ORIGIN, TIME, Domain
@@ -21,7 +22,7 @@ VERDICTS = pl.Schema(
     | {"reasons": pl.List(REASON), "release": pl.Int64()}
 )
 
-_REASONS = 3
+_REASONS, _TELLING = 3, 0.5
 
 
 def entities(events: pl.DataFrame, domain: Domain) -> list[pl.Expr]:
@@ -38,29 +39,27 @@ def entities(events: pl.DataFrame, domain: Domain) -> list[pl.Expr]:
 
 
 def reasons(nats_BR: NDArray[np.float64], names: list[str], values: list[pl.Series]) -> pl.Series:
-    """For each event its strangest fields, a list of structs field, value, nats; those under half a nat are left out.
+    """For each event its three strangest fields, strangest first, as structs field, value, nats; none below half a nat.
 
     `nats_BR` (B, R) is what each of R questions found strange about each event, `names` and `values` say which
     question and about what; of two that ask the same the one that found more counts.
     """
-    rows = np.arange(nats_BR.shape[0])
     different = list(dict.fromkeys(names))
-    nats_BR = np.stack([nats_BR[:, [n == name for n in names]].max(axis=1) for name in different], axis=1)
-    values = [values[names.index(name)] for name in different]
-    names = different
-    order_BR = np.argsort(-nats_BR, axis=1, kind="stable")[:, :_REASONS]
-    table = pl.concat([value.rename("value") for value in values])
-    ranks = []
-    for r in range(order_BR.shape[1]):
-        chosen_B = order_BR[:, r]
-        frame = pl.DataFrame(
-            {
-                "field": pl.Series(np.array(names, dtype=object)[chosen_B], dtype=pl.String),
-                "value": table.gather(chosen_B * rows.size + rows),
-                "nats": nats_BR[rows, chosen_B].astype(np.float32),
-            }
-        )
-        ranks.append(frame.to_struct(f"{r}"))
-    listed = pl.DataFrame(ranks).select(pl.concat_list(pl.all()).alias("reasons"))
-    telling = pl.element().filter(pl.element().struct.field("nats") >= 0.5)
-    return listed.select(pl.col("reasons").list.eval(telling)).to_series()
+    nats_BD = np.stack([nats_BR[:, [n == name for n in names]].max(axis=1) for name in different], axis=1)
+    rows = nats_BR.shape[0]
+    order_BT = np.argsort(-nats_BD, axis=1, kind="stable")[:, :_REASONS]
+    nats_BT = np.take_along_axis(nats_BD, order_BT, axis=1)
+    is_told_BT = nats_BT >= _TELLING
+    row_N, _ = is_told_BT.nonzero()
+    question_N = order_BT[is_told_BT]
+    value = pl.concat([values[names.index(name)].rename("value") for name in different])
+    told = pl.DataFrame(
+        {
+            "field": pl.Series(different, dtype=pl.String).gather(question_N),
+            "value": value.gather(question_N * rows + row_N),
+            "nats": nats_BT[is_told_BT].astype(np.float32),
+        }
+    )
+    ends_B = np.cumsum(is_told_BT.sum(axis=1))
+    lists = pa.LargeListArray.from_arrays(np.r_[0, ends_B], told.to_struct("").to_arrow())
+    return pl.Series("reasons", lists, dtype=pl.List(REASON))

@@ -58,9 +58,7 @@ def main() -> None:
     captures = {name: read_logs([path]).events for name, path in track(_captures(arguments.data, labels), "reading")}
     fold_of = _folds(list(captures), arguments.folds)
     results = [
-        result
-        for fold in track(range(arguments.folds), "folds")
-        for result in _fold(fold, fold_of, captures, labels)
+        result for fold in track(range(arguments.folds), "folds") for result in _fold(fold, fold_of, captures, labels)
     ]
     _print(results)
 
@@ -77,9 +75,7 @@ def _folds(captures: list[str], folds: int) -> Mapping[str, int]:
     return dict(zip(sorted(captures), (chance.permutation(len(captures)) % folds).tolist(), strict=True))
 
 
-def _fold(
-    fold: int, fold_of: Mapping[str, int], captures: Mapping[str, Events], labels: pl.DataFrame
-) -> list[Result]:
+def _fold(fold: int, fold_of: Mapping[str, int], captures: Mapping[str, Events], labels: pl.DataFrame) -> list[Result]:
     """Learn from the other folds in the order of their captures, then score each capture of this one alone."""
     others = [events for name, events in captures.items() if fold_of[name] != fold]
     mesh = _taught(others)

@@ -86,3 +86,14 @@ def touch(memory: Memory, key: np.uint64, now: float) -> int:
     memory.counts_SC[faintest, :] = 0.0
     memory.when_S[faintest] = now
     return faintest
+
+
+@njit(cache=True)
+def find(memory: Memory, key: np.uint64) -> int:
+    """The slot of `key`, or -1 where it is not known; nothing changes."""
+    wanted = key if key != np.uint64(0) else np.uint64(1)
+    base = int(wanted % np.uint64(memory.keys_S.size // WAYS)) * WAYS
+    for slot in range(base, base + WAYS):
+        if memory.keys_S[slot] == wanted:
+            return slot
+    return -1

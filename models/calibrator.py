@@ -17,9 +17,10 @@ class Calibrator:
     """A streaming tail probability: rank among recent scores, beyond them an exponential tail.
 
     p = P(score or more) by a decaying histogram, counting the event itself, so that p is super-uniform on a
-    stationary stream up to the tail's fit; past the highest 2 % of scores, where ranks run out, p follows the
-    exponential law of the excess (the generalised Pareto's limit, Pickands 1975). While that tail has fewer than ten
-    scores, p is the rank alone, and after n scores it is never below (n + 1)^-2. Scores are >= 0.
+    stationary stream up to the tail's fit. Past the highest 2 % of scores, where ranks run out, the excess follows an
+    exponential law of unknown mean: with k scores there, p = (k + 1) / (n + 1) (1 + excess / (k mean))^-k, the
+    predictive (Lomax) tail, which promises little while k is small. Scores that many events share are left out of
+    the tail, and while it would have fewer than ten scores p is the rank alone. Scores are >= 0.
     """
 
     def __init__(self, half_life: int = 100_000) -> None:
@@ -60,16 +61,8 @@ def _tail(
         count = weight[1] / weight[0]
         p = (above + 1.0) / (count + 1.0)
         if above < _TAIL * count and _TAIL * count >= _LEAST:
-            first, mass, total = bins, 0.0, 0.0
-            while first > 0 and mass < _TAIL * weight[1]:
-                first -= 1
-                mass += mass_N[first]
-                total += sum_N[first]
-            start = np.expm1(first / _PER_NAT)
-            mean = max(total / mass - start, 1e-9)
-            tail = mass / weight[1] * np.exp(-max(score - start, 0.0) / mean)
-            p = max(tail, above / (count + 1.0))
-        p_B[i] = min(1.0, max(p, 1e-300))  # sums in another order may end a bit above 1
+            p = min(p, max(_beyond(score, mass_N, sum_N, weight), above / (count + 1.0)))
+        p_B[i] = min(1.0, p)  # sums in another order may end a bit above 1
         mass_N[bin] += weight[0]
         sum_N[bin] += score * weight[0]
         weight[1] += weight[0]
@@ -79,3 +72,23 @@ def _tail(
             sum_N /= weight[0]
             weight /= weight[0]
     return p_B
+
+
+@njit(cache=True)
+def _beyond(
+    score: float, mass_N: NDArray[np.float64], sum_N: NDArray[np.float64], weight: NDArray[np.float64]
+) -> float:
+    """The predictive tail above the highest bins that hold 2 % of the scores, or nearly; 1 where there is none."""
+    wanted = _TAIL * weight[1]
+    first, mass, total = mass_N.size, 0.0, 0.0
+    while mass < wanted and mass + mass_N[first - 1] < 2.0 * wanted:
+        first -= 1
+        mass += mass_N[first]
+        total += sum_N[first]
+    start = np.expm1(first / _PER_NAT)
+    k = mass / weight[0]
+    if k <= 1.0 or score < start:
+        return 1.0
+    mean = max(total / mass - start, 1e-9)
+    tail: float = (k + 1.0) / (weight[1] / weight[0] + 1.0) * (1.0 + (score - start) / (k * mean)) ** -k
+    return tail

@@ -1,4 +1,4 @@
-"""A small network that answers questions about an event: how likely is this field's value, given those others?"""
+"""A small network that says how surprising a field's value is, given others of the same event."""
 
 from collections.abc import Sequence
 

@@ -69,7 +69,9 @@ class RightTails(base.AnomalyDetector):
         return {"groups": held_H, "mass": self._mass_GFN[held_H], "weight": self._weight_G.copy()}
 
     def restore(self, state: State) -> None:
-        """Go on from `state`."""
+        """Go on from `state`; raises ValueError where its arrays do not fit together."""
+        if state["mass"].shape[2:] != (_BINS,) or state["weight"].shape != (_GROUPS + 1,):
+            raise ValueError(f"expected histograms of {_BINS} bins and {_GROUPS + 1} weights")
         self._mass_GFN = np.zeros((_GROUPS, state["mass"].shape[1], _BINS))
         self._mass_GFN[state["groups"]] = state["mass"]
         self._weight_G[:] = state["weight"]
@@ -81,6 +83,10 @@ class RightTails(base.AnomalyDetector):
         if not self._weight_G[_GROUPS]:
             self._mass_GFN = np.zeros((_GROUPS, x_BF.shape[1], _BINS))
             self._weight_G[_GROUPS] = 1.0
+        if x_BF.shape[1] != self._mass_GFN.shape[1]:
+            raise ValueError(
+                f"expected {self._mass_GFN.shape[1]} features as in the events before, got {x_BF.shape[1]}"
+            )
         growth = 2.0 ** (1 / self.half_life)
         return _walk(x_BF, kind_B, self._mass_GFN, self._weight_G, self.prior, growth, learn)
 

@@ -1,6 +1,7 @@
 """Fits a domain's encoder to the events it was shown."""
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,6 +12,9 @@ from features.word import Codes
 from models.encoder import Encoder
 from models.offline import Ask, Offline, asked_fields, questions
 from models.vocabulary import Vocabulary
+
+#: Passes over the events that an encoder is fitted with, unless asked otherwise.
+EPOCHS = 16
 
 _BATCH = 1024
 _LATER = 0.1
@@ -38,7 +42,7 @@ def fit(
     asks: Sequence[Ask],
     *,
     seed: int,
-    epochs: int = 16,
+    epochs: int = EPOCHS,
     rate: float = 1e-2,
     told: Callable[[int], None] = lambda epoch: None,
 ) -> Fit:
@@ -57,11 +61,23 @@ def fit(
         encoder = Encoder(vocabulary.sizes, questions(asks))
     _start_from_frequencies(encoder, rows)
     losses, later_losses = [], []
-    for epoch, loss in enumerate(_epochs(encoder, rows, np.random.default_rng(seed), epochs, rate)):
-        losses.append(loss)
-        later_losses.append(_judge(encoder, later))
-        told(epoch)
+    with _one_thread():
+        for epoch, loss in enumerate(_epochs(encoder, rows, np.random.default_rng(seed), epochs, rate)):
+            losses.append(loss)
+            later_losses.append(_judge(encoder, later))
+            told(epoch)
     return Fit(Offline(vocabulary, encoder.eval()), losses, later_losses)
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """Let torch work alone: on batches this small a second thread doubles the time, and the last bits depend on it."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def _rows(code_BK: NDArray[np.int64]) -> Rows:
@@ -86,7 +102,7 @@ def _epochs(encoder: Encoder, rows: Rows, chance: np.random.Generator, epochs: i
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, rate, total_steps=epochs * batches)
     for _ in range(epochs):
         total = 0.0
-        for at_M in torch.from_numpy(chance.permutation(len(rows.code_UK))).split(_BATCH):
+        for at_M in torch.split(torch.from_numpy(chance.permutation(len(rows.code_UK))), _BATCH):
             loss = (encoder(rows.code_UK[at_M]).sum(dim=1) * rows.weight_U[at_M]).mean()
             optimizer.zero_grad()
             loss.backward()
@@ -98,8 +114,6 @@ def _epochs(encoder: Encoder, rows: Rows, chance: np.random.Generator, epochs: i
 
 def _judge(encoder: Encoder, rows: Rows) -> float:
     with torch.inference_mode():
-        losses = [
-            (encoder(code_MK).sum(dim=1) * weight_M).sum().item()
-            for code_MK, weight_M in zip(rows.code_UK.split(_BATCH), rows.weight_U.split(_BATCH), strict=True)
-        ]
+        batches = zip(torch.split(rows.code_UK, _BATCH), torch.split(rows.weight_U, _BATCH), strict=True)
+        losses = [float((encoder(code_MK).sum(dim=1) * weight_M).sum()) for code_MK, weight_M in batches]
     return sum(losses) / len(rows.code_UK)

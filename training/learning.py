@@ -8,7 +8,7 @@ import polars as pl
 from agents.agent import Agent
 from agents.recipe import Recipe
 from features.featurizer import Featurizer
-from training.fitting import Fit, fit
+from training.fitting import EPOCHS, Fit, fit
 
 
 @dataclass(frozen=True)
@@ -21,11 +21,16 @@ class Learned:
 
 
 def learn(
-    recipe: Recipe, events: pl.DataFrame, *, seed: int, told: Callable[[int], None] = lambda epoch: None
+    recipe: Recipe,
+    events: pl.DataFrame,
+    *,
+    seed: int,
+    epochs: int = EPOCHS,
+    told: Callable[[int], None] = lambda epoch: None,
 ) -> Learned:
     """Learn from `events`, a domain's frame in the order of time; `told` hears of each epoch done."""
     codes = Featurizer(recipe.fields, ()).observe(events).codes
-    fitted = fit({name: codes[name] for name in recipe.asked}, recipe.asks, seed=seed, told=told)
+    fitted = fit({name: codes[name] for name in recipe.asked}, recipe.asks, seed=seed, epochs=epochs, told=told)
     agent = Agent(recipe, fitted.offline)
     verdicts = agent.observe(events.with_columns(seq=pl.int_range(pl.len(), dtype=pl.Int64)))
     return Learned(agent, fitted, verdicts)

@@ -10,17 +10,17 @@ from typing import Any
 import polars as pl
 
 from features.events import Domain
-from training.campaigns import PACKAGED, Campaign, read_campaigns
-from training.casting import Cast, Played
-from training.casting import play as play_in
-from training.chance import chance
-from training.estate import Estate, found, when
-from training.habits import live
-from training.life import Streams
-from training.machines import run_accounts, run_servers, serve_customers
-from training.noise import disturb
-from training.records import gather, write
-from training.truth import examine
+from training.estate.campaigns import PACKAGED, Campaign, read_campaigns
+from training.estate.casting import Cast, Played
+from training.estate.casting import play as play_in
+from training.estate.chance import chance
+from training.estate.habits import live
+from training.estate.inhabitants import Estate, found, when
+from training.estate.life import Streams
+from training.estate.machines import run_accounts, run_servers, serve_customers
+from training.estate.noise import disturb
+from training.estate.records import gather, write
+from training.estate.truth import examine
 
 MONDAY = datetime(2026, 3, 2, tzinfo=UTC)
 CUSTOMER_REQUESTS_PER_USER = 60.0

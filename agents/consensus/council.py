@@ -52,7 +52,7 @@ class Council:
         self._evidence.restore(frames)
 
     def _threat(self, rank: int, found: Gathered, bonds: Bonds, things: pl.DataFrame) -> Threat:
-        witnesses = things[found.things]
+        witnesses = things[found.telling]
         domains = {d.value: round(float(nats), 3) for d, nats in zip(Domain, found.nats_D, strict=True) if nats}
         return Threat(
             rank=rank,

@@ -10,15 +10,20 @@ from agents.consensus.bonds import Bonds, score
 _ABSORBED = 0.4  # share of an entity's weight that lies in a threat's things before the threat takes it in
 _ROUNDS = 3
 _TELLING = 0.1  # nats that a thing must weigh to be counted against someone
+_TOLD = 0.8  # share of a threat's weight that the things it is told by make up
 
 
 @dataclass(frozen=True)
 class Gathered:
-    """One threat in numbers: nats by domain, its entities with their weights, heaviest first, its things."""
+    """One threat in numbers: nats by domain, its entities with their weights, its things, and the few that tell it.
+
+    Entities and the telling things come heaviest first; these are the fewest that make up 80 % of the weight.
+    """
 
     nats_D: NDArray[np.float64]
     entities: list[tuple[int, float]]
     things: NDArray[np.int64]
+    telling: NDArray[np.int64]
 
 
 def gather(bonds: Bonds, most: int) -> list[Gathered]:
@@ -93,5 +98,11 @@ def _summed(members: list[int], bonds: Bonds, mine: list[NDArray[np.int64]], tak
         weights.append((entity, float(bonds.weight_L[bond_N].sum())))
     (thing_N,) = taken_T.nonzero()
     nats_D = score(bonds.domain_T[thing_N], weight_T[thing_N])
-    heaviest = np.argsort(-weight_T[thing_N], kind="stable")
-    return Gathered(nats_D, sorted(weights, key=lambda pair: -pair[1]), thing_N[heaviest])
+    return Gathered(nats_D, sorted(weights, key=lambda pair: -pair[1]), thing_N, _telling(thing_N, weight_T))
+
+
+def _telling(thing_N: NDArray[np.int64], weight_T: NDArray[np.float64]) -> NDArray[np.int64]:
+    heaviest_N = thing_N[np.argsort(-weight_T[thing_N], kind="stable")]
+    before_N = np.cumsum(weight_T[heaviest_N]) - weight_T[heaviest_N]
+    telling_N: NDArray[np.int64] = heaviest_N[before_N < _TOLD * weight_T[thing_N].sum()]
+    return telling_N

@@ -9,7 +9,7 @@ from agents.consensus.chance import LEVELS, PER_NAT
 from agents.verdicts import ENTITY_KINDS
 from features.events import Domain
 from features.hashing import hash64
-from features.memory import Memory, State, empty_memory, memory_state, mix, restore_memory, touch
+from features.memory import Memory, State, empty_memory, find, memory_state, mix, restore_memory, touch
 
 #: Entity kinds that threats gather around, and the kind they count as; an address is one wherever it stands.
 ANCHORS = {"user": "user", "host": "host", "address": "address", "peer": "address"}
@@ -19,6 +19,8 @@ DOER = ("process", "user", "address")
 
 #: Domains whose host is the one that serves: every act there names it, so threats do not gather around it.
 _SERVING = [Domain.WEB.value]
+
+_DEED = ("whose", "where", "what")
 
 
 class Records:
@@ -36,12 +38,10 @@ class Records:
 
     def enter(self, noted: pl.DataFrame) -> None:
         """Enter verdicts, each with `field` and `value` of its first reason, in the order of the log."""
-        for kind, anchor in ANCHORS.items():
-            named = naming(noted, kind)
-            whose_N = entity_key(named[kind], anchor)
-            thing_N = _key(named, "activity", "value")
-            evidence_N = named["evidence"].to_numpy()
-            _enter(whose_N, hash64(named["domain"]), thing_N, evidence_N, self._did, self._records)
+        deeds = pl.concat([_deeds(noted, kind, anchor) for kind, anchor in ANCHORS.items()])
+        deeds = deeds.sort("seq", maintain_order=True)  # verdict by verdict, so that no cut changes who makes room
+        whose_N, domain_N, thing_N = (deeds[name].to_numpy() for name in _DEED)
+        _enter(whose_N, domain_N, thing_N, deeds["evidence"].to_numpy(), self._did, self._records)
         _add(_doer_key(noted), noted["evidence"].to_numpy(), self._doers)
 
     def of(self, entities: pl.Series, kind: str, domain: pl.Series) -> NDArray[np.float64]:
@@ -73,6 +73,13 @@ class Records:
         restore_memory(self._did, state, "did")
         restore_memory(self._records, state, "records")
         restore_memory(self._doers, state, "doers")
+
+
+def _deeds(noted: pl.DataFrame, kind: str, anchor: str) -> pl.DataFrame:
+    """What verdicts enter in the records of the entities of one kind."""
+    named = naming(noted, kind)
+    keys = [entity_key(named[kind], anchor), hash64(named["domain"]), _key(named, "activity", "value")]
+    return named.select("seq", "evidence", *(pl.Series(n, key) for n, key in zip(_DEED, keys, strict=True)))
 
 
 def naming(verdicts: pl.DataFrame, kind: str) -> pl.DataFrame:
@@ -125,7 +132,9 @@ def _enter(
 def _looked_up(entity_N: NDArray[np.uint64], domain_N: NDArray[np.uint64], records: Memory) -> NDArray[np.float64]:
     record_NC = np.zeros((entity_N.size, LEVELS + 1))
     for i in range(entity_N.size):
-        record_NC[i] = records.counts_SC[touch(records, mix(entity_N[i], domain_N[i]), 0.0)]
+        slot = find(records, mix(entity_N[i], domain_N[i]))
+        if slot >= 0:
+            record_NC[i] = records.counts_SC[slot]
     return record_NC
 
 
@@ -141,7 +150,7 @@ def _add(doer_N: NDArray[np.uint64], evidence_N: NDArray[np.float64], doers: Mem
 def _mean(doer_N: NDArray[np.uint64], doers: Memory) -> NDArray[np.float64]:
     mean_N = np.zeros(doer_N.size)
     for i in range(doer_N.size):
-        count, total = doers.counts_SC[touch(doers, doer_N[i], 0.0)]
-        if count > 0.0:
-            mean_N[i] = total / count
+        slot = find(doers, doer_N[i])
+        if slot >= 0:
+            mean_N[i] = doers.counts_SC[slot, 1] / doers.counts_SC[slot, 0]
     return mean_N

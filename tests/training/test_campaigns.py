@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from training.campaigns import PACKAGED, CampaignError, read_campaign, read_campaigns
+from training.estate.campaigns import PACKAGED, CampaignError, read_campaign, read_campaigns
 from training.simulation import simulate
 
 STEP = """

@@ -11,10 +11,10 @@ import pytest
 
 from features.events import ENTITIES, Domain, schema
 from features.reading import read
-from training.campaigns import CampaignError
-from training.estate import found
-from training.habits import live
-from training.records import CLASSES, column
+from training.estate.campaigns import CampaignError
+from training.estate.habits import live
+from training.estate.inhabitants import found
+from training.estate.records import CLASSES, column
 from training.simulation import MONDAY, SimulationError, Summary, simulate, split_time
 
 PACKAGED = Path(__file__).parents[2] / "training" / "campaigns"
@@ -137,8 +137,9 @@ def test_the_door_admits_every_event_and_finds_every_entity(attacked: Summary) -
     for chunk in read([attacked.out / f"{domain}.jsonl" for domain in Domain]):
         assert chunk.refused.is_empty()
         for domain, events in chunk.events.items():
-            for kind, name in ENTITIES[domain].items():
-                seen.setdefault(kind, set()).update(events[name].drop_nulls())
+            for kind, names in ENTITIES[domain].items():
+                for name in names:
+                    seen.setdefault(kind, set()).update(events[name].drop_nulls())
     for campaign in truth(attacked):
         assert all(set(names) <= seen[kind] for kind, names in campaign["entities"].items())
         assert set(campaign["cast"].values()) & set().union(*seen.values())

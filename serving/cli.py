@@ -1,0 +1,206 @@
+"""The commands that serve: score logs, rank threats, list models, open the endpoint."""
+
+import shutil
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Annotated, NoReturn
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+from rich.text import Text
+
+from models.home import Home
+
+STDIN = "-"
+
+_METRICS = 5
+_STOPPED = 130  # what shells say of a command that Ctrl-C stopped
+
+app = typer.Typer(no_args_is_help=True, pretty_exceptions_show_locals=False)
+
+Paths = Annotated[list[str], typer.Argument(help="Logs, archives and folders of them; - is standard input.")]
+Format = Annotated[str, typer.Option(help="The format of the logs; auto finds it from their content.")]
+HomeOption = Annotated[
+    Path | None,
+    typer.Option("--home", envvar="SECMESH_HOME", help="Where mlruns/ and var/ are; else the current folder."),
+]
+
+
+@app.command()
+def score(
+    paths: Paths,
+    output: Annotated[Path, typer.Option(help="The Parquet file to write.")] = Path("verdicts.parquet"),
+    format: Format = "auto",
+    home: HomeOption = None,
+) -> None:
+    """Score every event of some logs: one verdict each, in the order of the input."""
+    from models.registry import Registry  # reads numpy, which no other command should wait for
+    from serving import scoring  # torch, numba and polars: 3 s
+
+    at = Home.at(home)
+    with _in_plain_words(), _spooled(paths, at) as (files, called):
+        scoring.check_output(output, files)
+        with _progress() as told:
+            scored = scoring.score(files, registry=Registry(at), format=format, called=called, told=told)
+        kept = scoring.keep_verdicts(scored, output)
+    _warn(scored.warnings)
+    _warn(scoring.refusals_in_words(scored.refused, format), "refused")
+    print(inert(f"{scored.verdicts.height:,} events scored; {kept.in_words()}"))
+    _fail_unless(scored.verdicts.height)
+
+
+@app.command()
+def rank(
+    paths: Paths,
+    output: Annotated[Path | None, typer.Option(help="The JSON file to write, besides the table.")] = None,
+    format: Format = "auto",
+    home: HomeOption = None,
+    most: Annotated[int, typer.Option(min=1, help="Threats listed, at most.")] = 50,
+) -> None:
+    """Score some logs and rank the threats in them, with the reasons."""
+    from models.registry import Registry  # reads numpy, which no other command should wait for
+    from serving import ranking, scoring  # torch, numba and polars: 3 s
+
+    at = Home.at(home)
+    with _in_plain_words(), _spooled(paths, at) as (files, called):
+        if output:
+            scoring.check_output(output, files)
+        with _progress() as told:
+            scored = scoring.score(files, registry=Registry(at), format=format, called=called, told=told)
+            threats = ranking.rank(scored, most)
+        kept = ranking.keep_threats(threats, scored, output) if output else None
+    _warn(scored.warnings)
+    _warn(scoring.refusals_in_words(scored.refused, format), "refused")
+    Console().print(_table(ranking.HEADINGS, map(ranking.in_words, threats)))
+    written = f"; {kept.in_words()}" if kept else ""
+    print(inert(f"threats listed: {len(threats):,}, in {scored.verdicts.height:,} events{written}"))
+    _fail_unless(scored.verdicts.height)
+
+
+@app.command()
+def models(home: HomeOption = None) -> None:
+    """List what the registry holds, the champion release first."""
+    from models.registry import CHAMPION, Registry  # reads numpy, which no other command should wait for
+    from models.releases import NAME  # reads polars
+
+    with _in_plain_words():
+        held = Registry(Home.at(home)).models()
+    held.sort(key=lambda model: (CHAMPION not in model.aliases or model.name != NAME, model.name != NAME))
+    rows = (
+        (
+            [model.name],
+            [str(model.version)],
+            [", ".join(model.aliases)],
+            [f"{model.created:%Y-%m-%d}", f"{model.created:%H:%M:%S}"],
+            [f"{name} {value:.4g}" for name, value in sorted(model.metrics.items())[:_METRICS]],
+        )
+        for model in held
+    )
+    Console().print(_table(("name", "version", "aliases", "created (UTC)", "metrics"), rows))
+
+
+@app.command()
+def serve(
+    host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="The port to listen on; 0 takes a free one.")] = 8787,
+    home: HomeOption = None,
+) -> None:
+    """Open the endpoint: events are posted in, ranked threats are read."""
+    from models.registry import Registry  # reads numpy, which no other command should wait for
+    from serving import endpoint, scoring  # torch, numba and polars: 3 s
+
+    at = Home.at(home)
+    with _in_plain_words():
+        loaded = scoring.champion_mesh(Registry(at))
+        _warn([loaded.warning] if loaded.warning else [])
+        with endpoint.listening(host, port) as (socket, url):
+            print(f"listening on {url}; stop with Ctrl-C", flush=True)
+            with suppress(KeyboardInterrupt):  # how people stop it
+                endpoint.serve(endpoint.Lookout(loaded.mesh, loaded.release), at.var, socket)
+
+
+def inert(text: str) -> str:
+    r"""`text` with everything that could steer a terminal spelled out.
+
+    >>> print(inert("\x1b[31mred"))
+    \x1b[31mred
+    """
+    return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)
+
+
+@contextmanager
+def _in_plain_words() -> Iterator[None]:
+    """Turn what a user can mend into one line and an exit code: 2 for what was asked, 1 for what was found."""
+    from features.files import UnreadablePath  # reads polars
+    from features.reading import UnknownFormat  # reads numba
+    from models.bundle import BundleRefused  # reads numpy
+    from models.registry import NoRegistry  # reads numpy
+    from serving.scoring import UnusableOutput  # reads torch
+
+    try:
+        yield
+    except (UnreadablePath, UnknownFormat, UnusableOutput) as error:
+        _fail(str(error), code=2)
+    except (NoRegistry, BundleRefused) as error:
+        _fail(str(error), code=1)
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        _fail(f"{where}{error.strerror or error}; make room or rights for it and try again", code=1)
+    except KeyboardInterrupt:
+        typer.echo("stopped; the same command starts again", err=True)
+        raise typer.Exit(_STOPPED) from None
+
+
+def _fail(text: str, code: int) -> NoReturn:
+    _warn([text], "error")
+    raise typer.Exit(code)
+
+
+def _fail_unless(scored: int) -> None:
+    if not scored:
+        raise typer.Exit(1)
+
+
+def _warn(lines: Iterable[str], kind: str = "warning") -> None:
+    for line in lines:
+        typer.echo(f"{kind}: {inert(line)}", err=True)
+
+
+@contextmanager
+def _spooled(paths: Sequence[str], home: Home) -> Iterator[tuple[list[str], dict[str, str]]]:
+    """The paths with standard input as a file, and under which name that file should be known."""
+    if STDIN not in paths:
+        yield list(paths), {}
+        return
+    home.var.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(dir=home.var, prefix="stdin-") as folder:
+        spool = Path(folder) / "stdin"
+        with spool.open("wb") as file:
+            shutil.copyfileobj(typer.get_binary_stream("stdin"), file)
+        yield [str(spool) if path == STDIN else path for path in paths], {str(spool): STDIN}
+
+
+@contextmanager
+def _progress() -> Iterator[Callable[[str, int, int | None], None]]:
+    """A bar for each step on the terminal; silent where there is none."""
+    console = Console(stderr=True)
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
+        tasks = {step: progress.add_task(step, total=None, visible=False) for step in ("reading", "scoring")}
+
+        def told(step: str, done: int, whole: int | None) -> None:
+            progress.update(tasks[step], completed=done, total=whole, visible=True)
+
+        yield told
+
+
+def _table(headings: Sequence[str], rows: Iterable[Sequence[Sequence[str]]]) -> Table:
+    """A table whose cells are lines of text that cannot steer the terminal."""
+    table = Table(*headings, show_lines=True)
+    for row in rows:
+        table.add_row(*(Text("\n".join(map(inert, lines))) for lines in row))
+    return table

@@ -1,0 +1,269 @@
+"""The serving commands say in plain words what they did, what was wrong, where, and what helps."""
+
+import gzip
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+from http.client import HTTPConnection
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+from typer.testing import CliRunner, Result
+
+import serving.cli
+from models.bundle import ARRAYS
+from models.home import Home
+from serving.cli import app, inert
+
+CLI = [sys.executable, "-c", "import serving.cli; serving.cli.app(prog_name='secmesh')"]
+ENVIRONMENT = os.environ | {"PYTHONPATH": str(Path(serving.cli.__file__).parents[1])}
+
+
+def event(number: int, **more: object) -> str:
+    plain = {"class_uid": 4001, "time": 1_700_000_000_000 + number, "src_endpoint": {"ip": "10.0.0.1"}}
+    return json.dumps(plain | more)
+
+
+@pytest.fixture
+def log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A small good log; the current folder is its own, and so is the home."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("SECMESH_HOME", str(tmp_path / "home"))
+    path = tmp_path / "log"
+    path.write_text(f"{event(1)}\n{event(2)}\n")
+    return path
+
+
+def run(*arguments: object, **more: Any) -> Result:
+    return CliRunner().invoke(app, [str(argument) for argument in arguments], **more)
+
+
+def errors(result: Result) -> list[str]:
+    """What went to the terminal beside the output, but for the warning that nothing was trained."""
+    return [line for line in result.stderr.splitlines() if "no registry at" not in line]
+
+
+# score
+
+
+def test_score_writes_verdicts_here_unless_told_otherwise(log: Path) -> None:
+    result = run("score", log)
+    assert result.exit_code == 0
+    assert result.stdout == "2 events scored; wrote verdicts.parquet; no record was refused\n"
+    assert pl.read_parquet("verdicts.parquet").height == 2
+
+
+def test_score_makes_the_folder_of_its_output(log: Path) -> None:
+    assert run("score", log, "--output", "a/b/v.parquet").exit_code == 0
+    assert pl.read_parquet("a/b/v.parquet").height == 2
+
+
+def test_score_without_a_registry_warns_in_one_line(log: Path) -> None:
+    (warning,) = run("score", log).stderr.splitlines()
+    assert warning.startswith("warning: no registry at")
+    assert "secmesh train" in warning
+
+
+def test_score_names_what_it_refused_and_goes_on(log: Path) -> None:
+    bad = log.with_name("bad.gz")
+    bad.write_bytes(gzip.compress("".join(f"{event(n)}\n" for n in range(9000)).encode())[:-2000])
+    empty = log.with_name("empty")
+    empty.write_text("")
+    log.write_text(f"{event(1)}\n{{\n{event(2)}\n")
+    result = run("score", log, bad, empty)
+    assert result.exit_code == 0
+    garbled, cut, nothing = errors(result)
+    assert garbled.startswith(f"refused: {log}, line 1: line: ")
+    assert cut == f"refused: {bad}: file: the gzip data ends early; copy the file again, or leave it out"
+    assert nothing.startswith(f"refused: {empty}: file: the log is empty")
+    assert pl.read_ndjson("verdicts.refused.ndjson").height == 3
+    assert pl.read_parquet("verdicts.parquet").height > 100
+
+
+@pytest.mark.parametrize("command", ["score", "rank"])
+def test_an_input_with_nothing_good_fails_and_says_why(log: Path, command: str) -> None:
+    log.write_text("hello\n")
+    result = run(command, log, "--output", "out.x")
+    assert result.exit_code == 1
+    (line,) = errors(result)
+    assert line.startswith(f"refused: {log}: format: no known log format; expected one of")
+    assert Path("out.x").exists()
+    assert pl.read_ndjson("out.refused.ndjson")["source"].to_list() == [str(log)]
+
+
+def test_a_wrong_format_fails_with_what_helps(log: Path) -> None:
+    result = run("score", log, "--format", "zeek")
+    assert result.exit_code == 1
+    (line,) = errors(result)
+    assert line.startswith(f"refused: {log}, line 0: ")
+    assert "try --format auto" in line
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["nowhere"], "nowhere: no such file or folder; check the path"),
+        (["log", "--format", "magic"], "format 'magic' is not known; known are auto"),
+        (["log", "--output", "log"], "log: is one of the logs to read; name another --output"),
+        (["log", "--output", "."], ".: is a folder; name a file in it as --output"),
+    ],
+)
+@pytest.mark.parametrize("command", ["score", "rank"])
+def test_a_wrong_question_fails_with_2_and_one_line(log: Path, command: str, arguments: list[str], words: str) -> None:
+    result = run(command, *arguments)
+    assert result.exit_code == 2
+    (line,) = errors(result)
+    assert line.startswith("error: ")
+    assert words in line
+
+
+def test_a_disk_that_fails_is_one_line(log: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(descriptor: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    result = run("score", log)
+    assert result.exit_code == 1
+    assert errors(result) == ["error: No space left on device; make room or rights for it and try again"]
+
+
+def test_a_champion_that_was_changed_is_an_error_and_nothing_is_written(log: Path, champion: Home) -> None:
+    arrays = sorted(champion.mlruns.rglob(ARRAYS))[-1]
+    good = arrays.read_bytes()
+    arrays.write_bytes(b"x" + good[1:])
+    try:
+        result = run("score", log, "--home", champion.mlruns.parent)
+    finally:
+        arrays.write_bytes(good)
+    assert result.exit_code == 1
+    (line,) = errors(result)
+    assert line.startswith("error: secmesh-")
+    assert "sha256" in line
+    assert not Path("verdicts.parquet").exists()
+
+
+def test_standard_input_is_called_by_a_dash(log: Path) -> None:
+    result = run("score", "-", log, input=f"{event(7)}\n{{\n")
+    assert result.exit_code == 0
+    assert pl.read_parquet("verdicts.parquet")["source"].to_list() == ["-", str(log), str(log)]
+    assert errors(result)[0].startswith("refused: -, line 1: line: ")
+    assert list((log.parent / "home" / "var").iterdir()) == []
+
+
+# rank
+
+
+def test_rank_prints_threats_with_reasons_and_writes_only_if_asked(estate: Path, champion: Home, log: Path) -> None:
+    before = sorted(Path().iterdir())
+    result = run("rank", estate, "--home", champion.mlruns.parent, "--most", 3)
+    assert result.exit_code == 0
+    assert result.stderr == ""
+    assert "unusual" in result.stdout
+    assert re.search(r"^threats listed: 3, in 22,594 events$", result.stdout, re.MULTILINE)
+    assert sorted(Path().iterdir()) == before
+    written = run("rank", estate, "--home", champion.mlruns.parent, "--most", 3, "--output", "t/threats.json")
+    assert written.stdout.endswith("events; wrote t/threats.json; no record was refused\n")
+    assert [threat["rank"] for threat in json.loads(Path("t/threats.json").read_text())] == [1, 2, 3]
+    assert [path.name for path in Path("t").iterdir()] == ["threats.json"]
+
+
+def test_hostile_text_is_inert_on_the_terminal(log: Path) -> None:
+    hostile = "\x1b[2J\x9b31m[bold red]x[/] <script>alert(1)</script>\u202egpj.exe"
+    evil = log.with_name("evil\x1b[1m[bold]")
+    names = {"device": {"hostname": hostile}, "actor": {"user": {"name": hostile}}, "activity_name": hostile}
+    lines = [event(n, dst_endpoint={"ip": "10.0.0.9", "port": 443}) for n in range(300)]
+    evil.write_text("\n".join([*lines, event(301, **names, app_name=hostile), f'{{"x": "{hostile}'] * 2))
+    result = run("rank", evil, env={"COLUMNS": "400"})
+    assert result.exit_code == 0
+    shown = result.stdout + result.stderr
+    assert all(char.isprintable() or char == "\n" for char in shown)
+    assert "\\x1b[2j" in shown.lower()
+    assert "[bold" in shown
+
+
+def test_control_characters_are_spelled_out() -> None:
+    assert inert("a\tb\n\x1b[0m\u202e[red]é") == "a\\tb\\n\\x1b[0m\\u202e[red]é"
+
+
+# models
+
+
+def test_models_lists_the_champion_release_first(champion: Home) -> None:
+    result = run("models", "--home", champion.mlruns.parent, env={"COLUMNS": "160"})
+    assert result.exit_code == 0
+    rows = [row for row in result.stdout.splitlines() if "secmesh-" in row]
+    assert len(rows) == 7
+    assert "secmesh-release" in rows[0]
+    assert "champion" in rows[0]
+    assert "events 2.259e+04" in rows[0]
+
+
+def test_models_without_a_registry_says_what_to_do(log: Path) -> None:
+    result = run("models")
+    assert result.exit_code == 1
+    (line,) = result.stderr.splitlines()
+    assert line.startswith("error: no registry at")
+    assert "secmesh train" in line
+
+
+# serve, and the commands as processes
+
+
+def test_the_endpoint_opens_answers_and_closes(champion: Home) -> None:
+    command = [*CLI, "serve", "--port", "0", "--home", str(champion.mlruns.parent)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=ENVIRONMENT) as process:  # noqa: S603  # our own words
+        assert process.stdout
+        told = process.stdout.readline()
+        port = int(told.split("127.0.0.1:")[1].split(";")[0])
+        connection = HTTPConnection("127.0.0.1", port, timeout=20)
+        connection.request("GET", "/healthz")
+        assert json.loads(connection.getresponse().read())["release"] == 1
+        connection.close()
+        process.send_signal(signal.SIGTERM)
+        process.wait(20)
+
+
+def test_ctrl_c_is_how_people_stop_the_endpoint(log: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def stopped(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("serving.endpoint.serve", stopped)
+    result = run("serve", "--port", 0)
+    assert result.exit_code == 0
+    assert re.fullmatch(r"listening on http://127.0.0.1:\d+; stop with Ctrl-C\n", result.stdout)
+    assert errors(result) == []
+
+
+def test_an_address_that_is_taken_is_one_line(log: Path) -> None:
+    result = run("serve", "--host", "192.0.2.1")
+    assert result.exit_code == 1
+    assert errors(result)[0].startswith("error: 192.0.2.1:8787: ")
+
+
+def test_score_as_a_process_reads_a_pipe(log: Path) -> None:
+    done = subprocess.run(  # noqa: S603  # our own words
+        [*CLI, "score", "-"],
+        input=log.read_bytes(),
+        capture_output=True,
+        env=ENVIRONMENT | {"SECMESH_HOME": str(log.parent / "home")},
+        timeout=60,
+    )
+    assert done.returncode == 0
+    assert done.stdout == b"2 events scored; wrote verdicts.parquet; no record was refused\n"
+    assert done.stderr.startswith(b"warning: no registry at")
+
+
+def test_ctrl_c_stops_with_a_word(log: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def stopped(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("serving.scoring.score", stopped)
+    result = run("score", log)
+    assert result.exit_code == 130
+    assert errors(result) == ["stopped; the same command starts again"]
+    assert not Path("verdicts.parquet").exists()

@@ -1,0 +1,169 @@
+"""The commands that train, as people meet them."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner, Result
+
+import training.demo
+import training.jobs
+from features.events import Domain
+from models.registry import Registry
+from models.releases import champion
+from training.cli import app
+from training.simulation import simulate
+
+ROOT = Path(__file__).parents[2]
+HEAVY = {"torch", "mlflow", "polars", "numba", "matplotlib", "river", "numpy"}
+
+
+def run(*arguments: object) -> Result:
+    return CliRunner().invoke(app, [str(argument) for argument in arguments])
+
+
+@pytest.fixture(scope="module")
+def logs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small estate's logs, cut short: 300 lines each."""
+    folder = tmp_path_factory.mktemp("logs")
+    simulate(folder, seed=1, days=1, users=2, play=0)
+    for path in folder.glob("*.jsonl"):
+        path.write_text("".join(path.read_text().splitlines(keepends=True)[:300]))
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def _few_epochs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two epochs for all jobs, as `epochs` is no option of the commands."""
+    job = training.jobs.train
+
+    def short(*args: object, **settings: object) -> object:
+        return job(*args, **settings | {"epochs": 2})  # type: ignore[arg-type]  # handed on as they came
+
+    monkeypatch.setattr(training.jobs, "train", short)
+    monkeypatch.setattr(training.demo, "train", short)
+
+
+def test_help_waits_for_nothing_heavy() -> None:
+    code = f"import sys, training.cli; print(sorted({HEAVY} & set(sys.modules)))"
+    told = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)  # noqa: S603  # our own code
+    assert told.stdout.strip() == "[]"
+
+
+def test_train_promotes_what_it_learned(logs: Path, registry: Registry) -> None:
+    result = run("train", "dns", "--data", logs, "--home", registry.home.var.parent)
+    assert result.exit_code == 0, result.output
+    assert "dns: version 1, learned from 300 events" in result.stdout
+    assert "release 1 is the champion" in result.stdout
+    again = run("train", "cloud", "--data", logs / "cloud.jsonl", "--home", registry.home.var.parent)
+    assert "dns: version 1, as before" in again.stdout
+
+
+def test_a_list_of_logs_from_the_shell_is_taken_whole(logs: Path, registry: Registry) -> None:
+    paths = [logs / "dns.jsonl", logs / "cloud.jsonl"]
+    result = run("train", "--home", registry.home.var.parent, "--data", *paths)
+    assert result.exit_code == 0, result.output
+    release = champion(registry)
+    assert release
+    assert set(release.members) == {Domain.DNS, Domain.CLOUD}
+
+
+def test_home_comes_from_the_environment_too(logs: Path, registry: Registry, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SECMESH_HOME", str(registry.home.var.parent))
+    assert run("train", "--data", logs / "cloud.jsonl").exit_code == 0
+    assert champion(registry)
+
+
+def test_good_records_are_learned_from_and_bad_ones_named(tmp_path: Path, logs: Path, registry: Registry) -> None:
+    mixed = tmp_path / "mixed.jsonl"
+    mixed.write_text((logs / "dns.jsonl").read_text() + "{broken\n" * 8)
+    result = run("train", "--data", mixed, "--home", registry.home.var.parent)
+    assert result.exit_code == 0
+    assert "learned from 300 events" in result.stdout
+    assert f"warning: {mixed} line 300: " in result.stderr
+    assert "and 3 more refused records" in result.stderr
+
+
+def test_a_domain_that_the_logs_lack_is_named(logs: Path, registry: Registry) -> None:
+    result = run("train", "dns", "web", "--data", logs / "dns.jsonl", "--home", registry.home.var.parent)
+    assert result.exit_code == 0
+    assert "warning: the logs hold no web events" in result.stderr
+
+
+def test_logs_without_an_event_train_nothing(tmp_path: Path) -> None:
+    (tmp_path / "empty.jsonl").touch()
+    result = run("train", "--data", tmp_path / "empty.jsonl", "--home", tmp_path)
+    assert result.exit_code == 1
+    assert result.stderr.splitlines()[-1].startswith("error: there is no event to learn from")
+    assert not (tmp_path / "mlruns").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["train", "--data", "/no/such/log"], "/no/such/log"),
+        (["train", "dsn", "--data", "/dev/null"], "dsn: neither a domain (identity, network, dns"),
+        (["train", "--data", "/dev/null", "--format", "xml"], "format 'xml' is not known"),
+        (["simulate", "--out", "{tmp}/out", "--campaigns", "/no/such/folder"], "/no/such/folder"),
+        (["demo", "--home", "{tmp}", "--campaigns", "/no/such/folder"], "/no/such/folder"),
+    ],
+)
+def test_what_cannot_be_done_as_asked_is_one_line_and_code_2(tmp_path: Path, arguments: list[str], told: str) -> None:
+    result = run(*(argument.format(tmp=tmp_path) for argument in arguments))
+    assert result.exit_code == 2
+    assert len(result.stderr.splitlines()) == 1
+    assert result.stderr.startswith("error: ")
+    assert told in result.stderr
+
+
+def test_a_place_that_cannot_be_written_is_one_line_and_code_1(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    result = run("simulate", "--out", tmp_path / "file" / "out", "--days", 1, "--users", 1)
+    assert result.exit_code == 1
+    assert result.stderr.startswith(f"error: {tmp_path}")
+    assert len(result.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("command", "hint"),
+    [
+        (["train", "--data", "{logs}"], "the champion is the one from before"),
+        (["simulate", "--out", "{tmp}/out"], "the same command writes it anew"),
+        (["demo", "--home", "{tmp}"], "the same command starts again"),
+    ],
+)
+def test_ctrl_c_says_how_to_go_on(
+    tmp_path: Path, logs: Path, monkeypatch: pytest.MonkeyPatch, command: list[str], hint: str
+) -> None:
+    def stopped(*args: object, **settings: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("features.logs.read_logs", stopped)
+    monkeypatch.setattr("training.simulation.simulate", stopped)
+    monkeypatch.setattr("training.demo.simulate", stopped)
+    result = run(*(word.format(tmp=tmp_path, logs=logs) for word in command))
+    assert result.exit_code == 130
+    assert result.stderr.startswith("stopped; ")
+    assert hint in result.stderr
+
+
+def test_simulate_counts_what_it_wrote(tmp_path: Path) -> None:
+    result = run("simulate", "--out", tmp_path / "out", "--days", 2, "--users", 3, "--seed", 1)
+    assert result.exit_code == 0, result.output
+    assert {path.stem for path in (tmp_path / "out").glob("*.jsonl")} == set(Domain)
+    assert "identity events" in result.stdout
+    assert "truth.json" not in result.stderr
+
+
+def test_the_demo_prints_threats_with_the_truth_and_what_to_do_next(tmp_path: Path, registry: Registry) -> None:
+    home = registry.home.var.parent
+    result = run("demo", "--home", home, "--days", 1, "--users", 3, "--seed", 2)
+    assert result.exit_code == 0, result.output
+    flat = " ".join(result.stdout.split())
+    assert "rank" in flat
+    assert "attacks are among the 10 highest threats" in flat
+    assert "events scored a second" in flat
+    assert f"open {home}/var/demo/seed-2/report.html" in result.stdout
+    assert "secmesh models" in flat
+    assert f"mlflow ui --backend-store-uri sqlite:///{home}/mlruns/mlflow.db" in result.stdout

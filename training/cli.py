@@ -1,0 +1,129 @@
+"""The commands that train: teach the mesh, simulate an estate, and the demo that does it all."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from models.home import Home
+from training.progress import adding, lessons
+from training.terminal import bars, fail, in_plain_words, inert, warn
+
+_MOST_REFUSALS = 5
+
+app = typer.Typer(no_args_is_help=True, pretty_exceptions_show_locals=False)
+
+Days = Annotated[int, typer.Option(min=1, help="Days that the estate lives.")]
+Users = Annotated[int, typer.Option(min=1, help="People who work there.")]
+Campaigns = Annotated[Path | None, typer.Option(help="A folder of campaign files to play instead of the packaged.")]
+Seed = Annotated[int, typer.Option(min=0, help="The same seed gives the same outcome.")]
+HomeOption = Annotated[
+    Path | None,
+    typer.Option("--home", envvar="SECMESH_HOME", help="Where mlruns/ and var/ are; else the current folder."),
+]
+
+
+@app.command()
+def train(
+    data: Annotated[list[str], typer.Option(help="Logs, archives and folders of them; more may follow it.")],
+    words: Annotated[
+        list[str] | None, typer.Argument(metavar="[DOMAIN]...", help="What to train; else all that the logs hold.")
+    ] = None,
+    format: Annotated[str, typer.Option(help="The format of the logs; auto finds it from their content.")] = "auto",
+    seed: Seed = 0,
+    home: HomeOption = None,
+) -> None:
+    """Learn from past logs, register the models, and make them the champion release."""
+    from features.logs import read_logs  # polars and numba: 1 s
+    from models.registry import Registry  # numpy
+    from training import jobs  # torch: 2 s
+
+    domains, paths = _told_apart(words or [], data)
+    with in_plain_words("the champion is the one from before; the same command starts again"), bars() as told:
+        read = adding(told, "reading")
+        logs = read_logs(paths, format, lambda chunk: read(chunk.records))
+        warn(_refusals(logs.refused.select("source", "line", "reason").rows()))
+        events = {domain: frame for domain, frame in logs.events.items() if domain in domains or not domains}
+        warn(f"the logs hold no {domain} events" for domain in domains if domain not in events)
+        release = jobs.train(events, Registry(Home.at(home)), seed=seed, told=lessons(list(events), told))
+    for domain, version in release.versions.items():
+        learned = f"learned from {events[domain].height:,} events" if domain in events else "as before"
+        print(f"{domain:>10}: version {version}, {learned}")
+    print(f"release {release.number} is the champion; next: `secmesh rank` with newer logs")
+
+
+@app.command()
+def simulate(
+    out: Annotated[Path, typer.Option(help="The folder to write: a log for each domain, and truth.json.")],
+    seed: Seed = 0,
+    days: Days = 7,
+    users: Users = 60,
+    campaigns: Campaigns = None,
+) -> None:
+    """Write the logs of a simulated estate with attacks in them, and beside them the truth."""
+    from training.estate.campaigns import PACKAGED  # polars: 0.2 s
+    from training.simulation import simulate as live  # numba: 1 s
+
+    with in_plain_words(f"{out} is incomplete; the same command writes it anew"), bars() as told:
+        step = adding(told, "simulating")
+        chosen = campaigns or PACKAGED
+        summary = live(out, seed=seed, days=days, users=users, campaigns=chosen, progress=lambda _: step(1))
+    for domain, rows in summary.counts.items():
+        print(f"{rows:>10,} {domain} events")
+    for name, rows in summary.campaigns.items():
+        print(f"{rows:>10,} of them: {inert(name)}")
+    print(inert(f"{summary.events:,} events in {out}; next: `secmesh train --data {out}/*.jsonl`"))
+
+
+@app.command()
+def demo(
+    seed: Seed = 1, days: Days = 7, users: Users = 60, campaigns: Campaigns = None, home: HomeOption = None
+) -> None:
+    """Simulate an estate, train on its peace, stream the rest, rank the threats, and compare with the truth."""
+    from training import demo as whole  # torch and all the rest: 3 s
+    from training.estate.campaigns import PACKAGED
+    from training.showing import table
+
+    at = Home.at(home)
+    with in_plain_words("the same command starts again and overwrites what is there"), bars() as told:
+        chosen = campaigns or PACKAGED
+        outcome = whole.demo(at, seed=seed, days=days, users=users, campaigns=chosen, told=told)
+    Console().print(table(outcome.threats, outcome.truths))
+    print("\n".join(_summary(outcome.found, outcome.streamed, outcome.seconds)))
+    print(f"release {outcome.release.number}, which learned from simulated events, is now the champion\n")
+    print("next:", f"open {outcome.report}", "secmesh models", sep="\n  ")
+    print(f"  mlflow ui --backend-store-uri sqlite:///{at.mlruns / 'mlflow.db'}")
+    print("  secmesh train --data YOUR_LOGS, then secmesh rank NEWER_LOGS")
+
+
+def _told_apart(words: Sequence[str], data: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Domains and logs: a shell makes of `--data logs/*` one log after the option and the rest among the domains."""
+    from features.events import Domain  # polars
+
+    domains = [word for word in words if word in set(Domain)]
+    paths = [word for word in words if word not in domains]
+    for path in paths:
+        if not Path(path).exists():
+            fail(f"{path}: neither a domain ({', '.join(Domain)}) nor a log; name one that exists", code=2)
+    return domains, [*data, *paths]
+
+
+def _refusals(rows: Sequence[tuple[str, int | None, str]]) -> Iterator[str]:
+    """A line for each of the first refused records, and how many more there are."""
+    for source, line, reason in rows[:_MOST_REFUSALS]:
+        yield f"{source}{'' if line is None else f' line {line}'}: {reason}"
+    if len(rows) > _MOST_REFUSALS:
+        yield f"and {len(rows) - _MOST_REFUSALS:,} more refused records; all others are used"
+
+
+def _summary(found: Mapping[str, int | None], events: int, seconds: Mapping[str, float]) -> Iterator[str]:
+    """Where each attack was found, and how long it took."""
+    for name, rank in found.items():
+        yield f"{inert(name)}: {f'rank {rank}' if rank else 'not found'}"
+    high = sum(rank is not None and rank <= 10 for rank in found.values())
+    yield f"{high} of {len(found)} attacks are among the 10 highest threats"
+    phases = ", ".join(f"{phase} {took:.1f} s" for phase, took in seconds.items())
+    rate = events / max(seconds["scoring"], 1e-3)
+    yield f"{sum(seconds.values()):.0f} s: {phases}; {rate:,.0f} events scored a second"
