@@ -7,6 +7,7 @@ from pathlib import Path
 
 import polars as pl
 
+from features.mistakes import AskedWrong
 from features.unpacking import Blocks, Damaged, broken, contents, peek
 
 #: Bytes of text in one frame of lines, and the longest line that is kept whole.
@@ -14,7 +15,7 @@ CHUNK_BYTES = 16 << 20
 LINE_BYTES = 1 << 20
 
 
-class UnreadablePath(Exception):
+class UnreadablePath(AskedWrong):
     """A path the caller gave does not exist."""
 
 

@@ -13,6 +13,7 @@ import features.sources
 from features.admission import admit, shown, within_limits
 from features.events import Domain
 from features.files import Member, check_paths, members
+from features.mistakes import AskedWrong
 from features.source import Drafts, Source, refusal
 from features.unpacking import Damaged
 
@@ -20,7 +21,7 @@ from features.unpacking import Damaged
 _HEAD_LINES, _HEAD_CHARS = 40, 1 << 16
 
 
-class UnknownFormat(Exception):
+class UnknownFormat(AskedWrong):
     """A format was asked for that no source reads."""
 
 

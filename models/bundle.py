@@ -14,6 +14,8 @@ import safetensors
 from numpy.typing import NDArray
 from safetensors.numpy import load, save
 
+from features.mistakes import FoundWrong
+
 JSON: TypeAlias = "Mapping[str, JSON] | Sequence[JSON] | str | int | float | bool | None"
 
 FORMAT = 1
@@ -28,7 +30,7 @@ DTYPES = frozenset(f"{kind}{bits}" for kind in ("int", "uint") for bits in (8, 1
 RESERVED = frozenset(("format", "file", "arrays", "seal"))
 
 
-class BundleRefused(Exception):
+class BundleRefused(FoundWrong):
     """A folder is not the bundle it claims to be; the text names the file and what was expected."""
 
 

@@ -12,6 +12,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
 
+from features.mistakes import FoundWrong
 from models import bundle
 from models.home import Home
 
@@ -35,7 +36,7 @@ ABSENT = frozenset(("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"))
 T = TypeVar("T")
 
 
-class NoRegistry(Exception):
+class NoRegistry(FoundWrong):
     """What was to be read is not in the registry; the text is one line that ends with a remedy."""
 
 

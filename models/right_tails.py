@@ -35,7 +35,7 @@ class RightTails(base.AnomalyDetector):
     >>> for x in (0.1, 0.2, 0.15, 0.1):
     ...     tails.learn_one({"x": x})
     >>> round(tails.score_one({"x": 0.9}), 2)
-    1.61
+    1.95
     """
 
     def __init__(self, half_life: int = 100_000, prior: float = 10.0) -> None:

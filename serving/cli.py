@@ -1,24 +1,24 @@
 """The commands that serve: score logs, rank threats, list models, open the endpoint."""
 
 import shutil
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Annotated, NoReturn
+from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 from rich.text import Text
 
+from agents.terminal import bars, in_plain_words, inert, warn
 from models.home import Home
 
 STDIN = "-"
 
 _METRICS = 5
-_STOPPED = 130  # what shells say of a command that Ctrl-C stopped
+_AGAIN = "the same command starts again"
 
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_show_locals=False)
 
@@ -42,13 +42,13 @@ def score(
     from serving import scoring  # torch, numba and polars: 3 s
 
     at = Home.at(home)
-    with _in_plain_words(), _spooled(paths, at) as (files, called):
+    with in_plain_words(_AGAIN), _spooled(paths, at) as (files, called):
         scoring.check_output(output, files)
-        with _progress() as told:
+        with bars() as told:
             scored = scoring.score(files, registry=Registry(at), format=format, called=called, told=told)
         kept = scoring.keep_verdicts(scored, output)
-    _warn(scored.warnings)
-    _warn(scoring.refusals_in_words(scored.refused, format), "refused")
+    warn(scored.warnings)
+    warn(scoring.refusals_in_words(scored.refused, format), "refused")
     print(inert(f"{scored.verdicts.height:,} events scored; {kept.in_words()}"))
     _fail_unless(scored.verdicts.height)
 
@@ -66,15 +66,15 @@ def rank(
     from serving import ranking, scoring  # torch, numba and polars: 3 s
 
     at = Home.at(home)
-    with _in_plain_words(), _spooled(paths, at) as (files, called):
+    with in_plain_words(_AGAIN), _spooled(paths, at) as (files, called):
         if output:
             scoring.check_output(output, files)
-        with _progress() as told:
+        with bars() as told:
             scored = scoring.score(files, registry=Registry(at), format=format, called=called, told=told)
             threats = ranking.rank(scored, most)
         kept = ranking.keep_threats(threats, scored, output) if output else None
-    _warn(scored.warnings)
-    _warn(scoring.refusals_in_words(scored.refused, format), "refused")
+    warn(scored.warnings)
+    warn(scoring.refusals_in_words(scored.refused, format), "refused")
     Console().print(_table(ranking.HEADINGS, map(ranking.in_words, threats)))
     written = f"; {kept.in_words()}" if kept else ""
     print(inert(f"threats listed: {len(threats):,}, in {scored.verdicts.height:,} events{written}"))
@@ -87,7 +87,7 @@ def models(home: HomeOption = None) -> None:
     from models.registry import CHAMPION, Registry  # reads numpy, which no other command should wait for
     from models.releases import NAME  # reads polars
 
-    with _in_plain_words():
+    with in_plain_words(_AGAIN):
         held = Registry(Home.at(home)).models()
     held.sort(key=lambda model: (CHAMPION not in model.aliases or model.name != NAME, model.name != NAME))
     rows = (
@@ -114,60 +114,18 @@ def serve(
     from serving import endpoint, scoring  # torch, numba and polars: 3 s
 
     at = Home.at(home)
-    with _in_plain_words():
+    with in_plain_words(_AGAIN):
         loaded = scoring.champion_mesh(Registry(at))
-        _warn([loaded.warning] if loaded.warning else [])
+        warn([loaded.warning] if loaded.warning else [])
         with endpoint.listening(host, port) as (socket, url):
             print(f"listening on {url}; stop with Ctrl-C", flush=True)
             with suppress(KeyboardInterrupt):  # how people stop it
                 endpoint.serve(endpoint.Lookout(loaded.mesh, loaded.release), at.var, socket)
 
 
-def inert(text: str) -> str:
-    r"""`text` with everything that could steer a terminal spelled out.
-
-    >>> print(inert("\x1b[31mred"))
-    \x1b[31mred
-    """
-    return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)
-
-
-@contextmanager
-def _in_plain_words() -> Iterator[None]:
-    """Turn what a user can mend into one line and an exit code: 2 for what was asked, 1 for what was found."""
-    from features.files import UnreadablePath  # reads polars
-    from features.reading import UnknownFormat  # reads numba
-    from models.bundle import BundleRefused  # reads numpy
-    from models.registry import NoRegistry  # reads numpy
-    from serving.scoring import UnusableOutput  # reads torch
-
-    try:
-        yield
-    except (UnreadablePath, UnknownFormat, UnusableOutput) as error:
-        _fail(str(error), code=2)
-    except (NoRegistry, BundleRefused) as error:
-        _fail(str(error), code=1)
-    except OSError as error:
-        where = f"{error.filename}: " if error.filename else ""
-        _fail(f"{where}{error.strerror or error}; make room or rights for it and try again", code=1)
-    except KeyboardInterrupt:
-        typer.echo("stopped; the same command starts again", err=True)
-        raise typer.Exit(_STOPPED) from None
-
-
-def _fail(text: str, code: int) -> NoReturn:
-    _warn([text], "error")
-    raise typer.Exit(code)
-
-
 def _fail_unless(scored: int) -> None:
     if not scored:
         raise typer.Exit(1)
-
-
-def _warn(lines: Iterable[str], kind: str = "warning") -> None:
-    for line in lines:
-        typer.echo(f"{kind}: {inert(line)}", err=True)
 
 
 @contextmanager
@@ -182,20 +140,6 @@ def _spooled(paths: Sequence[str], home: Home) -> Iterator[tuple[list[str], dict
         with spool.open("wb") as file:
             shutil.copyfileobj(typer.get_binary_stream("stdin"), file)
         yield [str(spool) if path == STDIN else path for path in paths], {str(spool): STDIN}
-
-
-@contextmanager
-def _progress() -> Iterator[Callable[[str, int, int | None], None]]:
-    """A bar for each step on the terminal; silent where there is none."""
-    console = Console(stderr=True)
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
-        tasks = {step: progress.add_task(step, total=None, visible=False) for step in ("reading", "scoring")}
-
-        def told(step: str, done: int, whole: int | None) -> None:
-            progress.update(tasks[step], completed=done, total=whole, visible=True)
-
-        yield told
 
 
 def _table(headings: Sequence[str], rows: Iterable[Sequence[Sequence[str]]]) -> Table:

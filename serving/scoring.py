@@ -14,6 +14,7 @@ from agents.mesh import Mesh
 from agents.verdicts import ENTITY_KINDS, VERDICTS
 from features.files import check_paths
 from features.logs import Logs, cut, read_logs
+from features.mistakes import AskedWrong
 from features.reading import Chunk
 from models.registry import CHAMPION, NoRegistry, Registry
 from models.releases import NAME, find, load
@@ -36,7 +37,7 @@ _REMEDIES = {
 }
 
 
-class UnusableOutput(Exception):
+class UnusableOutput(AskedWrong):
     """The caller named an output that cannot be written, or must not be."""
 
 

@@ -7,9 +7,9 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from agents.terminal import bars, fail, in_plain_words, inert, warn
 from models.home import Home
 from training.progress import adding, lessons
-from training.terminal import bars, fail, in_plain_words, inert, warn
 
 _MOST_REFUSALS = 5
 

@@ -15,6 +15,7 @@ from agents.consensus.council import Council
 from agents.consensus.threats import Threat
 from agents.keeping import mesh_from
 from agents.mesh import Mesh
+from agents.terminal import Told
 from features.events import Domain
 from features.logs import Events, cut, read_logs
 from models.bundle import Bundle
@@ -24,7 +25,7 @@ from models.releases import Release, load
 from training.estate.campaigns import PACKAGED
 from training.fitting import EPOCHS
 from training.jobs import train
-from training.progress import Told, adding, lessons, unheard
+from training.progress import adding, lessons, unheard
 from training.report import Story, write_report
 from training.simulation import simulate, split_time
 

@@ -6,8 +6,10 @@ from datetime import datetime
 
 import polars as pl
 
+from features.mistakes import FoundWrong
 
-class NothingToLearn(ValueError):
+
+class NothingToLearn(FoundWrong):
     """There is not one event to learn from."""
 
 

@@ -2,8 +2,7 @@
 
 from collections.abc import Callable, Sequence
 
-#: Hears of a step, how much of it is done, and of how much, where that is known.
-Told = Callable[[str, int, int | None], None]
+from agents.terminal import Told
 
 
 def unheard(step: str, done: int, whole: int | None) -> None:

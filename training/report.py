@@ -11,7 +11,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from agents.consensus.threats import Reason, Threat
-from training.wording import doer, shown, worded
+from agents.wording import doer, shown, worded
 
 _SHOWN = 20
 _LANES = 40

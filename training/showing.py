@@ -6,7 +6,7 @@ from rich.table import Table
 from rich.text import Text
 
 from agents.consensus.threats import Threat
-from training.wording import shown, worded
+from agents.wording import shown, worded
 
 _ROWS, _ENTITIES, _REASONS = 10, 3, 3
 

@@ -10,6 +10,7 @@ from typing import Any
 import polars as pl
 
 from features.events import Domain
+from features.mistakes import AskedWrong
 from training.estate.campaigns import PACKAGED, Campaign, read_campaigns
 from training.estate.casting import Cast, Played
 from training.estate.casting import play as play_in
@@ -29,7 +30,7 @@ Progress = Callable[[str], None]
 Frames = dict[Domain, pl.DataFrame]
 
 
-class SimulationError(ValueError):
+class SimulationError(AskedWrong):
     """A setting of the simulation is out of its range."""
 
 

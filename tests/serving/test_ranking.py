@@ -15,7 +15,7 @@ from models.home import Home
 from models.registry import Registry
 from models.releases import champion as champion_of
 from models.releases import load
-from serving.ranking import in_words, keep_threats, rank, reason_in_words
+from serving.ranking import in_words, keep_threats, rank
 from serving.scoring import Scored, score
 
 
@@ -109,18 +109,5 @@ def test_a_threat_is_told_in_words() -> None:
     assert lines == [
         "host h0, host h1, host h2, host h3, host h4",
         "2026-03-02 09:00:00 to 2026-03-02 09:00:00 UTC, TA0011 C2",
-        "- query: unusual burst, evil.example (dns, 5.0 nats)",
+        " 5.0  dns query: burst evil.example, rare anywhere (ann)",
     ]
-
-
-@pytest.mark.parametrize(
-    ("reason", "words"),
-    [
-        (told("", None, None), "an event: unusual as a whole (dns, 5.0 nats)"),
-        (told("query", "path", None, address="::1"), "query from ::1: unusual path (dns, 5.0 nats)"),
-        (told("access", "actor", "a", "b", "h", "::1"), "access by b on h: unusual actor, a (dns, 5.0 nats)"),
-        (told("launch", "actor", "a", "b"), "launch of b: unusual actor, a (dns, 5.0 nats)"),
-    ],
-)
-def test_a_reason_is_told_in_words_whatever_it_lacks(reason: Reason, words: str) -> None:
-    assert reason_in_words(reason) == words

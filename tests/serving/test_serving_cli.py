@@ -16,9 +16,10 @@ import pytest
 from typer.testing import CliRunner, Result
 
 import serving.cli
+from agents.terminal import inert
 from models.bundle import ARRAYS
 from models.home import Home
-from serving.cli import app, inert
+from serving.cli import app
 
 CLI = [sys.executable, "-c", "import serving.cli; serving.cli.app(prog_name='secmesh')"]
 ENVIRONMENT = os.environ | {"PYTHONPATH": str(Path(serving.cli.__file__).parents[1])}

@@ -10,6 +10,7 @@ from typing import Any
 import polars as pl
 
 from features.events import Domain
+from features.mistakes import AskedWrong
 from training.estate.inhabitants import ROLES, SERVER_NAMES
 from training.estate.records import ACTIVITIES, CLASSES, KINDS, PATHS
 
@@ -43,7 +44,7 @@ TACTICS = (
 ).split()
 
 
-class CampaignError(ValueError):
+class CampaignError(AskedWrong):
     """A campaign file says something that cannot be played; tells file, step, field, value and what was expected."""
 
     def __init__(self, file: str, step: int | None, field: str, value: object, expected: str) -> None:

@@ -1,9 +1,9 @@
-"""How the demo speaks to people: reasons in words, and text from events made safe to show."""
+"""How reasons are told to people: in words, with text from events made safe to show."""
 
 import re
 
 from agents.consensus.threats import Reason
-from training.terminal import inert
+from agents.terminal import inert
 
 _SHAPES = (
     (re.compile(r"burst of (?P<field>.+) per (?P<per>.+)"), "a burst of {field} {value} from one {per}"),

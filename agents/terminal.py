@@ -1,6 +1,6 @@
-"""What the commands say on a terminal: progress, warnings, failures, and nothing that could steer it."""
+"""What commands say on a terminal: progress, warnings, failures, and nothing that could steer it."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import NoReturn
 
@@ -8,7 +8,10 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
-from training.progress import Told
+from features.mistakes import AskedWrong, FoundWrong
+
+#: Hears of a step, how much of it is done, and of how much, where that is known.
+Told = Callable[[str, int, int | None], None]
 
 _STOPPED = 130  # what shells say of a command that Ctrl-C stopped
 
@@ -29,7 +32,7 @@ def warn(lines: Iterable[str], kind: str = "warning") -> None:
 
 
 def fail(text: str, code: int) -> NoReturn:
-    """Say in one line what is wrong, and end the command: code 2 for what was asked, 1 for what went wrong."""
+    """Say in one line what is wrong, and end the command: code 2 for what was asked, 1 for what was found."""
     warn([text], "error")
     raise typer.Exit(code)
 
@@ -37,19 +40,11 @@ def fail(text: str, code: int) -> NoReturn:
 @contextmanager
 def in_plain_words(after_stop: str) -> Iterator[None]:
     """Turn what a user can mend into one line and an exit code; `after_stop` says how to go on after Ctrl-C."""
-    from features.files import UnreadablePath  # polars
-    from features.reading import UnknownFormat  # numba
-    from models.bundle import BundleRefused  # numpy
-    from models.registry import NoRegistry  # numpy
-    from training.estate.campaigns import CampaignError  # polars
-    from training.lineage import NothingToLearn  # polars
-    from training.simulation import SimulationError  # polars
-
     try:
         yield
-    except (UnreadablePath, UnknownFormat, CampaignError, SimulationError) as error:
+    except AskedWrong as error:
         fail(str(error), code=2)
-    except (NoRegistry, BundleRefused, NothingToLearn) as error:
+    except FoundWrong as error:
         fail(str(error), code=1)
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
