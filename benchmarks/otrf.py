@@ -17,6 +17,7 @@ import numpy as np
 import polars as pl
 import torch
 from numpy.typing import NDArray
+from rich.box import MARKDOWN
 from rich.console import Console
 from rich.progress import track
 from rich.table import Table
@@ -161,8 +162,8 @@ SCORES = {"naive": "naive", "online": "-p_online", "offline": "-p_offline", "bot
 
 
 def _print(results: list[Result]) -> None:
-    console = Console(width=160)
-    table = Table("capture", "creations", "malicious", *SCORES, "hosts", "attacked", "first in ranking")
+    console = Console(width=220)
+    table = Table("capture", "creations", "malicious", *SCORES, "hosts", "attacked", "first in ranking", box=MARKDOWN)
     columns: dict[str, list[float]] = {name: [] for name in SCORES}
     for result in sorted(results, key=lambda result: result.capture):
         frame = result.creations.with_columns((-pl.col("p_online", "p_offline")).name.prefix("-"))

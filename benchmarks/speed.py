@@ -19,6 +19,7 @@ import numpy as np
 import polars as pl
 import torch
 from numpy.typing import NDArray
+from rich.box import MARKDOWN
 from rich.console import Console
 from rich.table import Table
 from river.anomaly import HalfSpaceTrees
@@ -94,14 +95,14 @@ def _looped(x_BF: NDArray[np.float32]) -> float:
 
 
 def _print(ours: list[float], council: list[float], rivers: list[float], events: int) -> None:
-    table = Table("what", "events/s (median)", "lowest", "highest")
+    table = Table("what", "events/s (median)", "lowest", "highest", box=MARKDOWN)
     for name, rates in (
         (f"six agents, both models, {events} events, frame to verdicts", ours),
         ("council hearing those verdicts", council),
         (f"River HalfSpaceTrees 25 x 8 in a loop, {_LOOPED} endpoint events, scores alone", rivers),
     ):
         table.add_row(name, f"{statistics.median(rates):,.0f}", f"{min(rates):,.0f}", f"{max(rates):,.0f}")
-    console = Console()
+    console = Console(width=160)
     console.print(table)
     ratio = statistics.median(a / b for a, b in zip(ours, rivers, strict=True))
     console.print(f"ratio agents / loop, median of {len(ours)} rounds: {ratio:.1f}")

@@ -39,16 +39,16 @@ def score(
 ) -> None:
     """Score every event of some logs: one verdict each, in the order of the input."""
     from models.registry import Registry  # reads numpy, which no other command should wait for
-    from serving import scoring  # torch, numba and polars: 3 s
+    from serving import outputs, refusals, scoring  # torch, numba and polars: 3 s
 
     at = Home.at(home)
     with in_plain_words(_AGAIN), _spooled(paths, at) as (files, called):
-        scoring.check_output(output, files)
+        outputs.check_output(output, files)
         with bars() as told:
             scored = scoring.score(files, registry=Registry(at), format=format, called=called, told=told)
         kept = scoring.keep_verdicts(scored, output)
     warn(scored.warnings)
-    warn(scoring.refusals_in_words(scored.refused, format), "refused")
+    warn(refusals.refusals_in_words(scored.refused, format), "refused")
     print(inert(f"{scored.verdicts.height:,} events scored; {kept.in_words()}"))
     _fail_unless(scored.verdicts.height)
 
@@ -63,18 +63,18 @@ def rank(
 ) -> None:
     """Score some logs and rank the threats in them, with the reasons."""
     from models.registry import Registry  # reads numpy, which no other command should wait for
-    from serving import ranking, scoring  # torch, numba and polars: 3 s
+    from serving import outputs, ranking, refusals, scoring  # torch, numba and polars: 3 s
 
     at = Home.at(home)
     with in_plain_words(_AGAIN), _spooled(paths, at) as (files, called):
         if output:
-            scoring.check_output(output, files)
+            outputs.check_output(output, files)
         with bars() as told:
             scored = scoring.score(files, registry=Registry(at), format=format, called=called, told=told)
             threats = ranking.rank(scored, most)
         kept = ranking.keep_threats(threats, scored, output) if output else None
     warn(scored.warnings)
-    warn(scoring.refusals_in_words(scored.refused, format), "refused")
+    warn(refusals.refusals_in_words(scored.refused, format), "refused")
     Console().print(_table(ranking.HEADINGS, map(ranking.in_words, threats)))
     written = f"; {kept.in_words()}" if kept else ""
     print(inert(f"threats listed: {len(threats):,}, in {scored.verdicts.height:,} events{written}"))

@@ -8,7 +8,8 @@ from typing import IO
 from agents.consensus.council import Council
 from agents.consensus.threats import Reason, Threat
 from agents.wording import doer, shown, worded
-from serving.scoring import Kept, Scored, keep_beside
+from serving.outputs import Kept, keep_beside
+from serving.scoring import Scored
 
 #: The columns of `in_words`.
 HEADINGS = ("rank", "score", "who, when and why")

@@ -19,14 +19,13 @@ from features.reading import UnknownFormat
 from models.bundle import ARRAYS, BundleRefused
 from models.home import Home
 from models.registry import NoRegistry, Registry
+from serving.outputs import UnusableOutput, check_output
+from serving.refusals import refusals_in_words
 from serving.scoring import (
     COLUMNS,
-    UnusableOutput,
-    check_output,
     in_input_order,
     judge,
     keep_verdicts,
-    refusals_in_words,
     score,
 )
 
