@@ -21,7 +21,7 @@ class Bonds:
 
     `weight_L` shares out the excess of the entity's record in a domain (nats, `chance.excess`) among the things
     held against it there: by their evidence above the floor, those of one sort (activity, field) in full, half, a third
-    and so on.
+    and so on; what is held against k entities of a kind is divided by the square root of k.
     """
 
     names: list[tuple[str, str]]  # kind and name of each entity
@@ -62,7 +62,7 @@ def score(domain_N: NDArray[np.int64], weight_N: NDArray[np.float64]) -> NDArray
 
 def _named(things: pl.DataFrame, kind: str, anchor: str) -> pl.DataFrame:
     """The things that name an entity of one kind."""
-    of_thing = ("thing", "domain", "activity", "field", "evidence")
+    of_thing = ("thing", "domain", "activity", "field", "value", "evidence")
     return naming(things.with_row_index("thing"), kind).select(*of_thing, kind=pl.lit(anchor), name=pl.col(kind))
 
 
@@ -75,7 +75,7 @@ def _weights(table: pl.DataFrame, known: Records) -> NDArray[np.float64]:
         mine = records.filter(is_mine)
         record_NC[is_mine] = known.of(mine["name"], anchor, mine["domain"])
     nats_N = excess(record_NC[:, :LEVELS], record_NC[:, LEVELS], group_N)
-    return nats_N[record_L] * _shares(table, record_L)
+    return nats_N[record_L] * _shares(table, record_L) / np.sqrt(_prevalence(table))
 
 
 def _shares(table: pl.DataFrame, record_L: NDArray[np.int64]) -> NDArray[np.float64]:
@@ -86,6 +86,12 @@ def _shares(table: pl.DataFrame, record_L: NDArray[np.int64]) -> NDArray[np.floa
     whole_N = np.bincount(record_L, weights=damped_L)
     share_L: NDArray[np.float64] = damped_L / whole_N[record_L]
     return share_L
+
+
+def _prevalence(table: pl.DataFrame) -> NDArray[np.int64]:
+    """How many entities of its kind each bond's thing is held against: a roll-out is on many hosts at once."""
+    same_thing = ("kind", "domain", "activity", "field", "value")
+    return table.select(pl.col("name").n_unique().over(same_thing)).to_series().cast(pl.Int64).to_numpy()
 
 
 def _numbered(table: pl.DataFrame, *names: str) -> tuple[pl.DataFrame, NDArray[np.int64]]:
