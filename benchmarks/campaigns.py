@@ -92,16 +92,19 @@ def _naive(past: Events, rest: Events) -> list[list[str]]:
             *(pl.col(name) for name in ("actor_user_name", "device_hostname", "src_endpoint_ip")),
             *(expression.alias(f"={name}") for name, expression in fields.items()),
         )
-        is_rare = pl.any_horizontal(
-            ~pl.col(f"={name}").is_in(seen[name].value_counts().filter(pl.col("count") * 1000 >= seen.height)[name])
-            for name in fields
-        )
+        is_rare = pl.any_horizontal(~pl.col(f"={name}").is_in(_common(seen[name]).implode()) for name in fields)
         rare.append(new.filter(is_rare).select("uid", "actor_user_name", "device_hostname", "src_endpoint_ip"))
     entities = pl.concat(rare).unpivot(index="uid", value_name="entity").drop_nulls("entity")
     counted = (
         entities.group_by("variable", "entity").agg(pl.col("uid"), pl.len()).sort("len", "entity", descending=True)
     )
     return counted["uid"].head(50).to_list()
+
+
+def _common(values: pl.Series) -> pl.Series:
+    """The values that at least one event in a thousand has."""
+    counted = values.value_counts()
+    return counted.filter(pl.col("count") * 1000 >= values.len())[values.name]
 
 
 if __name__ == "__main__":
