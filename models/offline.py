@@ -13,7 +13,7 @@ from features.word import Codes
 from models.encoder import Encoder, Question
 from models.vocabulary import Vocabulary
 
-_ROWS = 4096
+_ROWS = 64
 _ODD = 0x9E3779B97F4A7C15
 
 
@@ -38,14 +38,20 @@ class Offline:
     encoder: Encoder
 
     def surprisals(self, codes: Codes) -> NDArray[np.float64]:
-        """(B, Q) nats of every question; equal events are asked once."""
+        """(B, Q) nats of every question; equal events are asked once.
+
+        The encoder sees blocks of one fixed shape, so that a matrix product rounds an event's numbers the same way
+        whatever it is asked together with: any cut of the stream gives the same bits.
+        """
         code_BK = self.vocabulary.encode(codes)
         key_B = code_BK @ _radix(self.vocabulary.sizes)
         _, first_U, back_B = np.unique(key_B, return_index=True, return_inverse=True)
-        code_UK = torch.from_numpy(code_BK[first_U])
+        blocks = max(1, -(-first_U.size // _ROWS))
+        code_UK = np.zeros((blocks * _ROWS, code_BK.shape[1]), np.int64)
+        code_UK[: first_U.size] = code_BK[first_U]
         with torch.inference_mode():
-            parts = [self.encoder(code_UK[start : start + _ROWS]) for start in range(0, len(code_UK), _ROWS)]
-        nats_UQ = torch.cat([torch.zeros(0, len(self.encoder.questions)), *parts]).numpy()
+            parts = [self.encoder(block_RK) for block_RK in torch.split(torch.from_numpy(code_UK), _ROWS)]
+        nats_UQ: NDArray[np.float32] = torch.cat(parts).numpy()
         return nats_UQ[back_B].astype(np.float64)
 
     def arrays(self) -> State:
