@@ -48,7 +48,7 @@ class Agent:
             p_online=pl.Series(p_online_B),
             p_offline=pl.lit(None, pl.Float64) if p_offline_B is None else pl.Series(p_offline_B),
             p=pl.Series(p_B),
-            evidence=pl.Series(-np.log(p_B)),
+            evidence=pl.Series(0.0 - np.log(p_B)),  # not -0.0 where p is 1
             reasons=self._reasons(features, online_BF, offline_BQ),
             release=pl.lit(self._release, pl.Int64),
         ).cast(VERDICTS)

@@ -60,5 +60,6 @@ def letters(text: pl.Expr) -> pl.Expr:
 
 
 def joined(*texts: pl.Expr) -> pl.Expr:
-    """Texts side by side as one; what is missing is left out."""
-    return pl.concat_str(*texts, separator=" ", ignore_nulls=True)
+    """Texts side by side as one; what is missing is left out, and of nothing comes nothing."""
+    is_there = pl.any_horizontal(text.is_not_null() for text in texts)
+    return pl.when(is_there).then(pl.concat_str(*texts, separator=" ", ignore_nulls=True))
