@@ -75,12 +75,12 @@ def _read(paths: Sequence[str | Path], candidates: Sequence[Source[Any]], forced
 
 
 def _read_member(member: Member, frames: "_Frames", candidates: Sequence[Source[Any]], forced: bool) -> Iterator[Chunk]:
-    head = _head(next(frames.ahead(), None))
+    head = head_of(next(frames.ahead(), None))
     if not head:
         frames.raise_damage()
         yield _refused(member, "file", None, "the log is empty; expected at least one record")
         return
-    source = candidates[0] if forced else _recognised(head, candidates)
+    source = candidates[0] if forced else recognised(head, candidates)
     if source is None:
         known = ", ".join(source.name for source in candidates)
         yield _refused(member, "format", head[0], f"no known log format; expected one of {known}")
@@ -95,11 +95,13 @@ def _read_member(member: Member, frames: "_Frames", candidates: Sequence[Source[
         yield Chunk(admitted.events, admitted.refused, held.height + too_long.height, size)
 
 
-def _recognised(head: Sequence[str], candidates: Sequence[Source[Any]]) -> Source[Any] | None:
+def recognised(head: Sequence[str], candidates: Sequence[Source[Any]]) -> Source[Any] | None:
+    """The first of the candidates that knows these first lines as its own."""
     return next((source for source in candidates if source.recognises(head)), None)
 
 
-def _head(lines: pl.DataFrame | None) -> list[str]:
+def head_of(lines: pl.DataFrame | None) -> list[str]:
+    """The first lines of a log that hold something, as sources see them."""
     if lines is None:
         return []
     written = lines["text"].filter(lines["text"].str.contains(r"\S"))

@@ -42,7 +42,8 @@ class Drafts:
 class Source(Generic[Context]):
     """One log format. A module of `features.sources` offers it under the name SOURCE.
 
-    - `recognises`: do these first lines of a log (blank ones left out) look like this format?
+    - `recognises`: do these first lines of a log (blank ones left out) look like this format? The first line of its
+      docstring says, for people, what a log is known by.
     - `begin`: the context a member is read in. It gets the member's name and its frames of lines; it may look at
       as many as it needs, and they are kept for `parse`, so it must stop early.
     - `parse`: a frame of lines (`line`, `text`) and the context, into drafts and the context of the next frame.

@@ -24,6 +24,7 @@ app = typer.Typer(no_args_is_help=True, pretty_exceptions_show_locals=False)
 
 Paths = Annotated[list[str], typer.Argument(help="Logs, archives and folders of them; - is standard input.")]
 Format = Annotated[str, typer.Option(help="The format of the logs; auto finds it from their content.")]
+Strict = Annotated[bool, typer.Option("--strict", help="Stop at the first record that is refused.")]
 HomeOption = Annotated[
     Path | None,
     typer.Option("--home", envvar="SECMESH_HOME", help="Where mlruns/ and var/ are; else the current folder."),
@@ -35,6 +36,7 @@ def score(
     paths: Paths,
     output: Annotated[Path, typer.Option(help="The Parquet file to write.")] = Path("verdicts.parquet"),
     format: Format = "auto",
+    strict: Strict = False,
     home: HomeOption = None,
 ) -> None:
     """Score every event of some logs: one verdict each, in the order of the input."""
@@ -45,7 +47,7 @@ def score(
     with in_plain_words(_AGAIN), _spooled(paths, at) as (files, called):
         outputs.check_output(output, files)
         with bars() as told:
-            scored = scoring.score(files, registry=Registry(at), format=format, called=called, told=told)
+            scored = scoring.score(files, registry=Registry(at), format=format, called=called, told=told, strict=strict)
         kept = scoring.keep_verdicts(scored, output)
     warn(scored.warnings)
     warn(refusals.refusals_in_words(scored.refused, format), "refused")
@@ -58,6 +60,7 @@ def rank(
     paths: Paths,
     output: Annotated[Path | None, typer.Option(help="The JSON file to write, besides the table.")] = None,
     format: Format = "auto",
+    strict: Strict = False,
     home: HomeOption = None,
     most: Annotated[int, typer.Option(min=1, help="Threats listed, at most.")] = 50,
 ) -> None:
@@ -70,7 +73,7 @@ def rank(
         if output:
             outputs.check_output(output, files)
         with bars() as told:
-            scored = scoring.score(files, registry=Registry(at), format=format, called=called, told=told)
+            scored = scoring.score(files, registry=Registry(at), format=format, called=called, told=told, strict=strict)
             threats = ranking.rank(scored, most)
         kept = ranking.keep_threats(threats, scored, output) if output else None
     warn(scored.warnings)
@@ -79,6 +82,21 @@ def rank(
     written = f"; {kept.in_words()}" if kept else ""
     print(inert(f"threats listed: {len(threats):,}, in {scored.verdicts.height:,} events{written}"))
     _fail_unless(scored.verdicts.height)
+
+
+@app.command()
+def formats(paths: Annotated[list[str], typer.Argument(help="Logs, archives and folders of them.")]) -> None:
+    """Say which format each log is in, and by what it was known."""
+    from features import formats as known  # numba and polars: 1 s
+
+    with in_plain_words(_AGAIN):
+        seen = list(known.formats(paths))
+    rows = (
+        ([log.source, *([f"({log.member})"] if log.member else [])], [log.format or "none"], [log.why, log.begins])
+        for log in seen
+    )
+    Console().print(_table(("log", "format", "known by, and how it begins"), rows))
+    _fail_unless(sum(log.format is not None for log in seen))
 
 
 @app.command()

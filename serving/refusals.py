@@ -4,12 +4,25 @@ from typing import Any
 
 import polars as pl
 
+from features.mistakes import FoundWrong
+
 _FOUND_CHARS = 60
 _REMEDIES = {
     "file": ", or leave it out",
     "format": "; if it is one of them, name it with --format",
     "log": "; nothing to mend",
 }
+
+
+class Refused(FoundWrong):
+    """A record was refused where none was to be."""
+
+
+def refuse_none(refused: pl.DataFrame, format: str = "auto") -> None:
+    """Raise Refused for the first record or log refused, but for logs that have nothing to mend."""
+    mendable = refused.filter(pl.col("field") != "log")
+    if mendable.height:
+        raise Refused(f"{refusals_in_words(mendable.head(1), format)[0]}; stopped there because of --strict")
 
 
 def refusals_in_words(refused: pl.DataFrame, format: str = "auto", most: int = 10) -> list[str]:

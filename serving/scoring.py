@@ -16,6 +16,7 @@ from features.reading import Chunk
 from models.registry import CHAMPION, NoRegistry, Registry
 from models.releases import NAME, find, load
 from serving.outputs import Kept, keep_beside
+from serving.refusals import refuse_none
 
 #: The columns of a file of verdicts, in order.
 COLUMNS = (
@@ -52,15 +53,17 @@ def score(
     format: str = "auto",
     called: Mapping[str, str] | None = None,
     told: Told = lambda step, done, whole: None,
+    strict: bool = False,
 ) -> Scored:
     """Score the logs at `paths` with the champion release, or with online models alone where there is none.
 
-    `called` gives paths another name in `source`. Raises UnreadablePath and UnknownFormat for what was asked, and
-    BundleRefused or NoRegistry for a champion that is not as it was judged: that one never scores.
+    `called` gives paths another name in `source`. Raises UnreadablePath and UnknownFormat for what was asked, Refused
+    for the first record refused if `strict`, and BundleRefused or NoRegistry for a champion that is not as it was
+    judged: that one never scores.
     """
     check_paths(paths)
     loaded = champion_mesh(registry)
-    logs = renamed(read_logs(paths, format, _counting(told)), called or {})
+    logs = renamed(read_logs(paths, format, _counting(told, format, strict)), called or {})
     verdicts = in_input_order(judge(loaded.mesh, logs, told), logs.places)
     warnings = [*([loaded.warning] if loaded.warning else _lacks(verdicts, loaded.release)), *_nothing(paths, logs)]
     return Scored(verdicts, logs.refused, loaded.release, tuple(warnings))
@@ -114,14 +117,16 @@ def in_input_order(verdicts: pl.DataFrame, places: pl.DataFrame) -> pl.DataFrame
     return placed.sort("place", "line", "seq").select(COLUMNS)
 
 
-def _counting(told: Told) -> Callable[[Chunk], None]:
-    """Tell of records read, chunk by chunk."""
+def _counting(told: Told, format: str, strict: bool) -> Callable[[Chunk], None]:
+    """Tell of records read, chunk by chunk; stop at the first refused if `strict`."""
     done = 0
 
     def count(chunk: Chunk) -> None:
         nonlocal done
         done += chunk.records
         told("reading", done, None)
+        if strict:
+            refuse_none(chunk.refused, format)
 
     return count
 

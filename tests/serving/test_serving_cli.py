@@ -86,6 +86,29 @@ def test_score_names_what_it_refused_and_goes_on(log: Path) -> None:
     assert pl.read_parquet("verdicts.parquet").height > 100
 
 
+def test_strict_stops_at_the_first_record_refused_and_writes_nothing(log: Path) -> None:
+    log.write_text(f"{event(1)}\nnot a record\n{event(2)}\nnor this\n")
+    result = run("score", log, "--strict")
+    assert result.exit_code == 1
+    (error,) = errors(result)
+    assert f"{log}, line 1" in error
+    assert "--strict" in error
+    assert not Path("verdicts.parquet").exists()
+    assert run("score", log).exit_code == 0
+    log.write_text(f"{event(1)}\n")
+    assert run("score", log, "--strict").exit_code == 0
+
+
+def test_formats_says_what_each_log_is_taken_for(log: Path) -> None:
+    log.with_name("letter").write_text("Dear all,\n")
+    result = run("formats", log, log.with_name("letter"))
+    assert result.exit_code == 0
+    assert "ocsf" in result.stdout
+    assert "no sign of" in " ".join(result.stdout.split())
+    assert run("formats", log.with_name("letter")).exit_code == 1
+    assert run("formats", log.with_name("none")).exit_code == 2
+
+
 @pytest.mark.parametrize("command", ["score", "rank"])
 def test_an_input_with_nothing_good_fails_and_says_why(log: Path, command: str) -> None:
     log.write_text("hello\n")
