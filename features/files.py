@@ -1,11 +1,15 @@
 """Logs as people point at them (files, archives, folders), streamed as lines in bounded memory."""
 
 import codecs
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import polars as pl
+from numba import njit
+from numpy.typing import NDArray
 
 from features.mistakes import AskedWrong
 from features.unpacking import Blocks, Damaged, broken, contents, peek
@@ -13,6 +17,11 @@ from features.unpacking import Blocks, Damaged, broken, contents, peek
 #: Bytes of text in one frame of lines, and the longest line that is kept whole.
 CHUNK_BYTES = 16 << 20
 LINE_BYTES = 1 << 20
+
+#: How a whole JSON document of records begins: an array of objects, or CloudTrail's object around one.
+_DOCUMENT = re.compile(rb'\s*(?:\[\s*\{|(\{)\s*"Records"\s*:\s*\[)')
+_TAB, _LINE_END, _RETURN, _SPACE, _QUOTE, _COMMA, _BACKSLASH = b'\t\n\r ",\\'
+_OPEN_LIST, _CLOSE_LIST, _OPEN_OBJECT, _CLOSE_OBJECT = b"[]{}"
 
 
 class UnreadablePath(AskedWrong):
@@ -35,12 +44,13 @@ class Member:
     def lines(self) -> Iterator[pl.DataFrame]:
         """Frames of `line` (0-based, blank lines count) and `text`, each of about CHUNK_BYTES.
 
+        Of a JSON document of records (an array, or `{"Records": [...]}`) each record is a line, however written.
         Bytes that are no UTF-8 show as U+FFFD; UTF-16 with a byte-order mark is understood. A line far above
         LINE_BYTES loses its middle, but stays above it, so that the door can tell. Raises Damaged after the last
         good frame.
         """
         first_line = 0
-        for chunk in _cut_at_line_ends(_as_utf8(self.blocks)):
+        for chunk in _cut_at_line_ends(_record_a_line(_as_utf8(self.blocks))):
             frame = _split(chunk, first_line)
             first_line += frame.height
             yield frame
@@ -91,6 +101,60 @@ def _transcoded(blocks: Blocks, encoding: str) -> Blocks:
         yield decoder.decode(block).encode()
 
 
+def _record_a_line(blocks: Blocks) -> Blocks:
+    """A JSON document of records as lines, block by block, so that its size does not matter; other text as it is."""
+    head, blocks = peek(blocks, 1024)
+    document = _DOCUMENT.match(head)
+    return _records(blocks, records_depth=2 if document[1] else 1) if document else blocks
+
+
+def _records(blocks: Blocks, records_depth: int) -> Blocks:
+    place = np.zeros(3, dtype=np.int64)
+    for block in blocks:
+        yield _lined_up(np.frombuffer(block, dtype=np.uint8), records_depth, place).tobytes()
+
+
+@njit(cache=True)
+def _lined_up(block_N: NDArray[np.uint8], records_depth: int, place: NDArray[np.int64]) -> NDArray[np.uint8]:
+    """The records in a block, a line end for the comma between two and a space for each line end inside one.
+
+    `place` is where the block before ended: how deep, whether in a string, whether behind a backslash. A string never
+    spans lines in JSON: one that does ends there, with a tab that no reader takes, so that it spoils no other record.
+    """
+    depth, in_string, is_escaped = place
+    lines_N = np.empty_like(block_N)
+    size = 0
+    for byte in block_N:
+        is_line_end = byte in (_LINE_END, _RETURN)
+        if in_string:
+            in_string = not is_line_end and (byte != _QUOTE or is_escaped)
+            is_escaped = byte == _BACKSLASH and not is_escaped
+            byte = _TAB if is_line_end else byte
+        elif byte == _QUOTE:
+            in_string = True
+        elif is_line_end or byte == _TAB:
+            byte = _SPACE
+        elif byte in (_OPEN_LIST, _OPEN_OBJECT):
+            depth += 1
+            if depth == records_depth:
+                continue
+        elif byte == _CLOSE_LIST and depth == records_depth:
+            depth -= 1
+            lines_N[size] = _LINE_END
+            size += 1
+        elif byte in (_CLOSE_LIST, _CLOSE_OBJECT) and depth != records_depth:
+            depth = max(depth - 1, 0)
+        if depth == records_depth and not in_string:
+            if byte == _SPACE:
+                continue
+            byte = _LINE_END if byte == _COMMA else byte
+        if depth >= records_depth:
+            lines_N[size] = byte
+            size += 1
+    place[:] = depth, in_string, is_escaped
+    return lines_N[:size]
+
+
 def _cut_at_line_ends(blocks: Iterable[bytes]) -> Blocks:
     """Chunks that end where a line ends; an endless line is cut, and the line that damage cut is left out."""
     parts: list[bytes] = []
@@ -114,8 +178,9 @@ def _cut_at_line_ends(blocks: Iterable[bytes]) -> Blocks:
 
 
 def _split(chunk: bytes, first_line: int) -> pl.DataFrame:
+    chunk = b"\n" + chunk  # Polars would unpack text that begins like zstandard, gzip or zlib
     try:
         lines = pl.read_lines(chunk, name="text")
     except pl.exceptions.ComputeError:
         lines = pl.read_lines(chunk.decode("utf-8", "replace").encode(), name="text")
-    return lines.with_row_index("line", first_line).with_columns(pl.col("line").cast(pl.Int64))
+    return lines[1:].with_row_index("line", first_line).with_columns(pl.col("line").cast(pl.Int64))

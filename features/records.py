@@ -50,6 +50,8 @@ def _fault(text: str) -> str | None:
         record = msgspec.json.decode(text)
     except msgspec.DecodeError as error:
         return str(error)
+    except RecursionError:
+        return "it is nested too deeply"
     return None if isinstance(record, dict) else f"this is a JSON {type(record).__name__}"
 
 

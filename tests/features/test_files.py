@@ -3,6 +3,7 @@
 import gzip
 import io
 import itertools
+import json
 import tarfile
 import zipfile
 from collections.abc import Callable, Iterable
@@ -245,3 +246,68 @@ def test_an_endless_line_stays_small_and_can_be_told(monkeypatch: pytest.MonkeyP
     assert sizes[0] == 4
     assert 100 < sizes[1] < 1200
     assert frames["text"][2] == "last"
+
+
+@pytest.mark.parametrize("magic", [b"\x28\xb5\x2f\xfd", b"\x1f\x8b\x08", b"x\x9c", b"x\xda", b"x\x01"])
+def test_text_that_begins_like_packed_data_is_text(magic: bytes) -> None:
+    assert texts(Member("x", None, iter([magic + b"a\nb"]))) == [(magic + b"a").decode("utf-8", "replace"), "b"]
+
+
+def lined_up(text: str, blocks_of: int = 1 << 18) -> list[str]:
+    """The lines of a log that comes in blocks of some bytes."""
+    data = text.encode()
+    blocks = (data[at : at + blocks_of] for at in range(0, len(data), blocks_of))
+    return texts(Member("log", None, blocks))
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text('a ,"\\[]{}\n\t\r:é', max_size=6),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text('k"[,\\', max_size=2), inner, max_size=3),
+    max_leaves=8,
+)
+
+
+@given(
+    records=st.lists(st.dictionaries(st.text(max_size=3), JSON, min_size=1, max_size=3), min_size=1, max_size=4),
+    indent=st.sampled_from([None, 0, 2, "\t"]),
+    line_end=st.sampled_from(["\n", "\r\n"]),
+    is_wrapped=st.booleans(),
+    blocks_of=st.integers(1, 40),
+)
+@settings(max_examples=60, deadline=None)
+def test_a_json_document_has_a_line_for_each_record_however_written_and_cut(
+    records: list[dict[str, object]], indent: int | str | None, line_end: str, is_wrapped: bool, blocks_of: int
+) -> None:
+    document: object = {"Records": records} if is_wrapped else records
+    text = json.dumps(document, indent=indent).replace("\n", line_end)
+    assert [json.loads(line) for line in lined_up(text, blocks_of)] == records
+
+
+def test_documents_one_after_the_other_are_one_log() -> None:
+    assert lined_up('{"Records":[{"a":1},{"b":2}]}\n{"Records":[]}\n{"Records":[{"c":3}]}\n') == [
+        '{"a":1}',
+        '{"b":2}',
+        "",
+        '{"c":3}',
+    ]
+
+
+@pytest.mark.parametrize(
+    "broken",
+    ['{"a": "never closed\n}', '{"a": 1}}', '{"a": [1]]}}', "nonsense", '{"a": \\}', '{"a": [1}]', '{"a": "\\\n}'],
+)
+def test_a_broken_record_of_a_document_leaves_its_neighbours_whole(broken: str) -> None:
+    first, *between, last = lined_up(f'[{{"first": 1}},\n{broken},\n{{"last": 2}}]')
+    assert (first, last) == ('{"first": 1}', '{"last": 2}')
+    for line in between:
+        with pytest.raises(ValueError, match=r"line 1 column"):
+            json.loads(line)
+
+
+def test_a_document_cut_short_ends_with_a_broken_line() -> None:
+    assert lined_up('[{"a":1},{"b":') == ['{"a":1}', '{"b":']
+
+
+@pytest.mark.parametrize("text", ["[2024-01-01] one, two", '{"a": [1, 2]}', "[1, 2]", '{"Records": 3}, {}'])
+def test_other_text_keeps_its_lines(text: str) -> None:
+    assert lined_up(text) == [text]

@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import features.sources
 from features import files
 from features.events import Domain, schema
 from features.files import LINE_BYTES, Member, UnreadablePath
@@ -165,3 +167,38 @@ def test_every_record_is_an_event_or_a_refusal(tmp_path: Path) -> None:
     lines = pl.concat([chunk.events[Domain.NETWORK]["line"], chunk.refused["line"]]).sort().to_list()
     assert lines == [0, 1, 2, 3, 4, 6]
     assert chunk.records == 6
+
+
+def test_a_record_nested_too_deeply_is_refused_and_its_neighbours_are_kept(tmp_path: Path) -> None:
+    good = '{"class_uid":4001,"time":1700000000000,"src_endpoint":{"ip":"10.0.0.1"}}'
+    deep = '{"class_uid":4001,"time":1700000000000,"x":' + "[" * 20_000 + "]" * 20_000 + "}"
+    (tmp_path / "log").write_text(f"{good}\n{deep}\nnot JSON\n{good}\n")
+    (chunk,) = read([tmp_path / "log"])
+    assert chunk.refused["line"].to_list() == [1, 2]
+    assert "nested too deeply" in chunk.refused["reason"][0]
+    assert sum(frame.height for frame in chunk.events.values()) == 2
+
+
+def test_a_format_is_added_by_one_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "toy.py").write_text('''
+import polars as pl
+from features.events import Domain
+from features.source import Drafts, Source
+
+def recognises(head):
+    """Lines that begin with `toy`."""
+    return head[0].startswith("toy ")
+
+def parse(lines, context):
+    words = pl.col("text").str.split(" ").list
+    time = pl.from_epoch(words.get(1).cast(pl.Int64), "s").dt.replace_time_zone("UTC")
+    draft = lines.with_columns(time=time, src_endpoint_ip=words.get(2), activity_name=pl.lit("toy"))
+    return Drafts({Domain.NETWORK: draft}), context
+
+SOURCE = Source("toy", recognises, lambda name, frames: None, parse)
+''')
+    monkeypatch.setattr("features.sources.__path__", [*features.sources.__path__, str(tmp_path)])
+    (tmp_path / "log").write_text("toy 1700000000 10.0.0.1\ntoy 1700000001 ::ffff:10.0.0.2\n")
+    (chunk,) = read([tmp_path / "log"])
+    assert chunk.events[Domain.NETWORK]["src_endpoint_ip"].to_list() == ["10.0.0.1", "10.0.0.2"]
+    monkeypatch.delitem(sys.modules, "features.sources.toy")
