@@ -2,6 +2,7 @@
 
 import polars as pl
 
+from agents import alerts
 from agents.recipe import Recipe
 from features.events import Domain
 from features.texts import joined, network_of
@@ -14,7 +15,8 @@ _operation = joined(pl.col("api_service_name"), pl.col("api_operation"))
 
 RECIPE = Recipe(
     domain=Domain.CLOUD,
-    fields={
+    fields=alerts.FIELDS
+    | {
         "kind": joined(pl.col("actor_user_type"), pl.col("status")),
         "user": pl.col("actor_user_name"),
         "service": pl.col("api_service_name"),
@@ -27,6 +29,7 @@ RECIPE = Recipe(
         "mfa": pl.col("is_mfa"),
     },
     words=(
+        *alerts.WORDS,
         Rarity("operation"),
         Rarity("operation", given="user"),
         Rarity("network", given="user"),

@@ -2,6 +2,7 @@
 
 import polars as pl
 
+from agents import alerts
 from agents.recipe import Recipe
 from features.events import Domain
 from features.texts import base_name, letters, size
@@ -16,7 +17,8 @@ _label = _name.str.extract(r"^([^.]+)")
 
 RECIPE = Recipe(
     domain=Domain.DNS,
-    fields={
+    fields=alerts.FIELDS
+    | {
         "kind": pl.coalesce("query_type", "activity_name"),
         "client": pl.coalesce("src_endpoint_ip", "device_hostname"),
         "name": _name,
@@ -30,6 +32,7 @@ RECIPE = Recipe(
         "program": base_name(pl.col("actor_process_file_path")),
     },
     words=(
+        *alerts.WORDS,
         Rarity("site"),
         Rarity("site", given="client"),
         Rarity("ending"),

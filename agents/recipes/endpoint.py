@@ -2,6 +2,7 @@
 
 import polars as pl
 
+from agents import alerts
 from agents.recipe import Recipe
 from features.entities import folded_path
 from features.events import Domain
@@ -18,7 +19,8 @@ _object = folded_path(pl.coalesce("module_file_path", "reg_key_path", "file_path
 
 RECIPE = Recipe(
     domain=Domain.ENDPOINT,
-    fields={
+    fields=alerts.FIELDS
+    | {
         "kind": pl.when(_activity == "launch").then(_activity).otherwise(joined(pl.col("event_code"), _activity)),
         "actor": base_name(_actor),
         "actor folder": folder(_actor),
@@ -30,6 +32,7 @@ RECIPE = Recipe(
         "host": pl.col("device_hostname"),
     },
     words=(
+        *alerts.WORDS,
         Rarity("actor", given="deed"),
         Rarity("actor", given="command"),
         Rarity("actor", given="host"),

@@ -2,6 +2,7 @@
 
 import polars as pl
 
+from agents import alerts
 from agents.recipe import Recipe
 from features.events import Domain
 from features.texts import base_name, joined, network_of
@@ -12,7 +13,8 @@ from models.offline import Ask
 
 RECIPE = Recipe(
     domain=Domain.IDENTITY,
-    fields={
+    fields=alerts.FIELDS
+    | {
         "kind": joined(pl.col("activity_name"), pl.col("status")),
         "activity": joined(pl.col("activity_name"), pl.col("logon_type"), pl.col("status")),
         "user": pl.col("user_name"),
@@ -26,6 +28,7 @@ RECIPE = Recipe(
         "program": base_name(pl.col("actor_process_file_path")),
     },
     words=(
+        *alerts.WORDS,
         Rarity("activity", given="user"),
         Rarity("host", given="user"),
         Rarity("user", given="host"),

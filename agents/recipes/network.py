@@ -2,6 +2,7 @@
 
 import polars as pl
 
+from agents import alerts
 from agents.recipe import Recipe
 from features.events import Domain
 from features.texts import base_name, joined, network_of, size
@@ -17,7 +18,8 @@ _service = pl.when(_port < _EPHEMERAL).then(_port.cast(pl.String)).otherwise(pl.
 
 RECIPE = Recipe(
     domain=Domain.NETWORK,
-    fields={
+    fields=alerts.FIELDS
+    | {
         "kind": joined(pl.col("activity_name"), pl.col("connection_info_protocol_name")),
         "source": pl.coalesce("src_endpoint_ip", "device_hostname"),
         "peer": pl.col("dst_endpoint_ip"),
@@ -31,6 +33,7 @@ RECIPE = Recipe(
         "program": base_name(pl.col("actor_process_file_path")),
     },
     words=(
+        *alerts.WORDS,
         Rarity("port", given="source"),
         Rarity("peer network", given="source"),
         Rarity("peer", given="port"),

@@ -2,6 +2,7 @@
 
 import polars as pl
 
+from agents import alerts
 from agents.recipe import Recipe
 from features.events import Domain
 from features.texts import folder, joined, network_of, size
@@ -15,7 +16,8 @@ _template = _path.str.replace_all(r"[0-9a-f]{8,}|\d+", "*")
 
 RECIPE = Recipe(
     domain=Domain.WEB,
-    fields={
+    fields=alerts.FIELDS
+    | {
         "kind": joined(pl.col("http_request_http_method"), pl.col("http_response_code").cast(pl.String)),
         "client": pl.col("src_endpoint_ip"),
         "network": network_of(pl.col("src_endpoint_ip")),
@@ -33,6 +35,7 @@ RECIPE = Recipe(
         "answered": size(pl.col("http_response_length")),
     },
     words=(
+        *alerts.WORDS,
         Rarity("path"),
         Rarity("kind", given="path"),
         Rarity("kind", given="client"),

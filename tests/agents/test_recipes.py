@@ -74,7 +74,9 @@ def test_fields_are_texts_a_row_an_event(domain: Domain, rows: int, stream: Stre
 @each_domain
 def test_every_field_tells_something_of_some_event(domain: Domain, stream: Stream) -> None:
     recipe = recipe_of(domain)
-    fields = stream(domain, 1, 300).select(expression.alias(name) for name, expression in recipe.fields.items())
+    events = stream(domain, 1, 300)
+    alerts = events.with_columns(activity_name=pl.lit("alert"), event_code="uid")
+    fields = pl.concat([events, alerts]).select(expression.alias(name) for name, expression in recipe.fields.items())
     assert {name: fields[name].drop_nulls().n_unique() > 1 for name in fields.columns} == dict.fromkeys(
         recipe.fields, True
     )
