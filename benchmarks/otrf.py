@@ -31,8 +31,6 @@ from features.events import Domain
 from features.logs import Events, read_logs
 from training.learning import learn
 
-SEED = 0
-
 
 @dataclass(frozen=True)
 class Result:
@@ -51,15 +49,18 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, default=Path("../shared/data/endpoint/otrf"))
     parser.add_argument("--folds", type=int, default=5)
+    parser.add_argument("--seed", type=int, default=0, help="of the folds and of the encoders")
     arguments = parser.parse_args()
     if not arguments.data.exists():
         raise SystemExit(f"{arguments.data} is not here: name the OTRF captures with --data")
     torch.set_num_threads(1)
     labels = pl.read_parquet(arguments.data / "labels.parquet")
     captures = {name: read_logs([path]).events for name, path in track(_captures(arguments.data, labels), "reading")}
-    fold_of = _folds(list(captures), arguments.folds)
+    fold_of = _folds(list(captures), arguments.folds, arguments.seed)
     results = [
-        result for fold in track(range(arguments.folds), "folds") for result in _fold(fold, fold_of, captures, labels)
+        result
+        for fold in track(range(arguments.folds), "folds")
+        for result in _fold(fold, fold_of, captures, labels, arguments.seed)
     ]
     _print(results)
 
@@ -71,15 +72,17 @@ def _captures(data: Path, labels: pl.DataFrame) -> list[tuple[str, Path]]:
     return [(name, archives[name]) for name in oldest]
 
 
-def _folds(captures: list[str], folds: int) -> Mapping[str, int]:
-    chance = np.random.default_rng(SEED)
+def _folds(captures: list[str], folds: int, seed: int) -> Mapping[str, int]:
+    chance = np.random.default_rng(seed)
     return dict(zip(sorted(captures), (chance.permutation(len(captures)) % folds).tolist(), strict=True))
 
 
-def _fold(fold: int, fold_of: Mapping[str, int], captures: Mapping[str, Events], labels: pl.DataFrame) -> list[Result]:
+def _fold(
+    fold: int, fold_of: Mapping[str, int], captures: Mapping[str, Events], labels: pl.DataFrame, seed: int
+) -> list[Result]:
     """Learn from the other folds in the order of their captures, then score each capture of this one alone."""
     others = [events for name, events in captures.items() if fold_of[name] != fold]
-    mesh = _taught(others)
+    mesh = _taught(others, seed)
     known = mesh.state()
     naive = Counter(pair for events in others for pair in _pairs(_creations(events)))
     results = []
@@ -92,12 +95,12 @@ def _fold(fold: int, fold_of: Mapping[str, int], captures: Mapping[str, Events],
     return results
 
 
-def _taught(captures: list[Events]) -> Mesh:
+def _taught(captures: list[Events], seed: int) -> Mesh:
     agents = {}
     for domain in Domain:
         frames = [events[domain] for events in captures if domain in events]
         if frames:
-            agents[domain] = learn(recipe_of(domain), pl.concat(frames), seed=SEED).agent
+            agents[domain] = learn(recipe_of(domain), pl.concat(frames), seed=seed).agent
     return Mesh(fresh_mesh().agents | agents)
 
 
