@@ -1,11 +1,14 @@
 """JSON lines as a frame of the fields one asks for, the lines that are none refused one by one."""
 
 import io
+from typing import TypeVar
 
 import msgspec
 import polars as pl
 
 from features.source import NAMELESS, refusals
+
+Shape = TypeVar("Shape")
 
 _EXPECTED = "expected one JSON object a line"
 
@@ -21,6 +24,14 @@ def json_records(lines: pl.DataFrame, fields: pl.Schema) -> tuple[pl.DataFrame, 
         good, refused = _without_broken(lines)
         parsed, mismatched = _halved(good, fields)
         return parsed, pl.concat([refused, mismatched])
+
+
+def json_as(text: str, shape: type[Shape]) -> Shape | None:
+    """A line decoded into a msgspec struct, or none where it is no JSON of that shape."""
+    try:
+        return msgspec.json.decode(text, type=shape)
+    except (msgspec.DecodeError, RecursionError):
+        return None
 
 
 def is_json_object(text: str) -> bool:

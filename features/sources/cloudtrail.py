@@ -7,7 +7,7 @@ import polars as pl
 
 from features.events import Domain
 from features.moments import moment
-from features.records import json_records
+from features.records import json_as, json_records
 from features.source import Drafts, Source, refusals
 
 #: What a call was made on, best first; these are names in `requestParameters`.
@@ -73,11 +73,7 @@ def recognises(head: Sequence[str]) -> bool:
 
 
 def _is_call(line: str) -> bool:
-    try:
-        msgspec.json.decode(line, type=_Call)
-    except (msgspec.DecodeError, RecursionError):
-        return False
-    return True
+    return json_as(line, _Call) is not None
 
 
 def begin(_name: str, _frames: Iterator[pl.DataFrame]) -> None:

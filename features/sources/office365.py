@@ -12,7 +12,7 @@ import polars as pl
 
 from features.events import Domain
 from features.moments import moment
-from features.records import json_records
+from features.records import json_as, json_records
 from features.source import Drafts, Source, refusals
 
 _FIELDS = pl.Schema(
@@ -88,11 +88,7 @@ def parse(lines: pl.DataFrame, table: Table | None) -> tuple[Drafts, Table | Non
 
 
 def _is_entry(line: str) -> bool:
-    try:
-        msgspec.json.decode(line, type=_Entry)
-    except (msgspec.DecodeError, RecursionError):
-        return False
-    return True
+    return json_as(line, _Entry) is not None
 
 
 def _table(head: Sequence[str]) -> Table | None:

@@ -18,7 +18,7 @@ import polars as pl
 from features.events import Domain
 from features.hashing import hex64
 from features.moments import moment
-from features.records import json_records
+from features.records import json_as, json_records
 from features.source import NAMELESS, Drafts, Source, refusal, refusals
 
 _DOMAINS = {"dns": Domain.DNS, "http": Domain.WEB}
@@ -102,11 +102,8 @@ def parse(lines: pl.DataFrame, told: Told) -> tuple[Drafts, Told]:
 
 
 def _is_eve(line: str) -> bool:
-    try:
-        head = msgspec.json.decode(line, type=_Head)
-    except (msgspec.DecodeError, RecursionError):
-        return False
-    return head.flow_id is not None or head.src_ip is not None or head.stats is not None
+    head = json_as(line, _Head)
+    return head is not None and (head.flow_id is not None or head.src_ip is not None or head.stats is not None)
 
 
 def _refused_statistics(records: pl.DataFrame, told: Told) -> tuple[pl.DataFrame, Told]:

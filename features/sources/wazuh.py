@@ -15,7 +15,7 @@ import polars as pl
 from features.events import Domain
 from features.findings import domains_named
 from features.moments import moment
-from features.records import json_records
+from features.records import json_as, json_records
 from features.source import Drafts, Source, refusals
 
 
@@ -105,11 +105,8 @@ def parse(lines: pl.DataFrame, context: None) -> tuple[Drafts, None]:
 
 
 def _is_alert(line: str) -> bool:
-    try:
-        head = msgspec.json.decode(line, type=_Head)
-    except (msgspec.DecodeError, RecursionError):
-        return False
-    return head.agent is not None or head.manager is not None
+    head = json_as(line, _Head)
+    return head is not None and (head.agent is not None or head.manager is not None)
 
 
 def _draft(alerts: pl.DataFrame, common: pl.DataFrame, domain: Domain) -> pl.DataFrame:
