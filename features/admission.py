@@ -7,9 +7,10 @@ from datetime import UTC, datetime
 import polars as pl
 
 from features import entities
-from features.events import TIME, Domain, schema
+from features.events import STRING, TIME, Domain, schema
 from features.files import LINE_BYTES
 from features.hashing import hex64
+from features.lines import BLANK, CONTROL
 from features.source import NAMELESS, REFUSED, Drafts, refusals
 
 #: Longest value shown with a refusal, in characters.
@@ -20,7 +21,7 @@ _MOST_PORT, _MOST_INT32, _MOST = 65_535, 2**31 - 1, 2**53
 _FIRST, _LAST = datetime(1970, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC)
 
 #: How each column that names something is written.
-_NORMAL: dict[str, Callable[[pl.Expr], pl.Expr]] = {
+_WRITING: dict[str, Callable[[pl.Expr], pl.Expr]] = {
     "device_hostname": entities.host,
     "src_endpoint_hostname": entities.host,
     "dst_endpoint_hostname": entities.site,
@@ -47,6 +48,7 @@ _NORMAL: dict[str, Callable[[pl.Expr], pl.Expr]] = {
     "rcode": entities.code,
     "http_request_http_method": entities.code,
 }
+_NORMAL = {name: write(pl.col(name)).alias(name) for name, write in _WRITING.items()}
 
 
 @dataclass(frozen=True)
@@ -69,12 +71,15 @@ def admit(drafts: Drafts, source: str, member: str | None) -> Admitted:
 
 
 def within_limits(lines: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Lines that hold something and are not too long, and the refusals of the long ones."""
-    size = pl.col("text").str.len_bytes()
-    too_long = lines.filter(size > LINE_BYTES)
-    reason = f"the line is longer than {LINE_BYTES} bytes, the most that is read"
-    held = lines.filter(size <= LINE_BYTES, pl.col("text").str.strip_chars() != "")
-    return held, refusals(too_long, "line", reason, "text")
+    """Lines that hold something fit for a log, and the refusals of those that are too long or no text."""
+    lines = lines.filter(pl.col("kind") != BLANK)
+    is_long, is_odd = lines["text"].str.len_bytes() > LINE_BYTES, lines["kind"] == CONTROL
+    refused = [
+        refusals(lines.filter(is_long), "line", f"the line is longer than {LINE_BYTES} bytes, the most that is read"),
+        refusals(lines.filter(is_odd & ~is_long), "line", "expected text; there is a control character in this line"),
+    ]
+    held = lines.filter(~(is_long | is_odd)) if any(map(len, refused)) else lines
+    return held.drop("kind"), pl.concat(refused)
 
 
 def shown(refused: pl.DataFrame, source: str, member: str | None) -> pl.DataFrame:
@@ -91,69 +96,96 @@ def _escaped(value: str | None) -> str | None:
     return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in value)[:SHOWN_CHARS]
 
 
-def _checked(draft: pl.DataFrame, domain: Domain) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Split by whether the time is there and possible and every number is one; the first fault is named."""
-    wanted = schema(domain)
-    numbers = [name for name in draft.columns if name in wanted and wanted[name].is_numeric()]
-    draft = draft.with_columns(_number(name, draft.schema[name], wanted[name]).alias(f"={name}") for name in numbers)
-    faults = [_time_fault(draft)] + [_number_fault(name, draft.schema[name], wanted[name]) for name in numbers]
-    refused = []
-    for fault in faults:
-        is_wrong = draft.select(fault.where).to_series()
-        if is_wrong.any():
-            refused.append(refusals(draft.filter(is_wrong), fault.field, fault.reason, fault.shown))
-            draft = draft.filter(~is_wrong)
-    return draft.with_columns(pl.col(f"={name}").alias(name) for name in numbers), pl.concat([_NONE, *refused])
+# Checks
 
 
 @dataclass(frozen=True)
 class _Fault:
-    where: pl.Expr
+    """Which rows have it, in which field, what was expected, and the column that shows what was found."""
+
+    where: pl.Series
     field: str
     reason: str
     shown: str
 
 
+def _checked(draft: pl.DataFrame, domain: Domain) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Split by whether the time is there and possible and every number is one; the first fault is named."""
+    wanted = schema(domain)
+    numbers = [name for name in draft.columns if name in wanted and wanted[name].is_numeric()]
+    read = draft.with_columns(_number(draft[name], wanted[name]) for name in numbers)
+    faults = [_time_fault(draft), *(_number_fault(draft[name], read[name]) for name in numbers)]
+    faults = [fault for fault in faults if fault.where.any()]
+    if not faults:
+        return read, _NONE
+    refused, is_good = [], pl.repeat(True, draft.height, eager=True)
+    for fault in faults:
+        refused.append(refusals(draft.filter(is_good & fault.where), fault.field, fault.reason, fault.shown))
+        is_good &= ~fault.where
+    return read.filter(is_good), pl.concat(refused)
+
+
 def _time_fault(draft: pl.DataFrame) -> _Fault:
-    possible = pl.col("time").is_between(_FIRST, _LAST).fill_null(False)
+    is_possible = draft["time"].is_between(_FIRST, _LAST).fill_null(False)
     reason = "the time is missing or no time between 1970 and 2100; expected ISO 8601 or seconds since 1970"
-    return _Fault(~possible, "time", reason, "time_text" if "time_text" in draft.columns else "text")
+    return _Fault(~is_possible, "time", reason, "time_text" if "time_text" in draft.columns else "text")
 
 
-def _number(name: str, given: pl.DataType, wanted: pl.DataType) -> pl.Expr:
-    return (_figures(name) if given == pl.String() else pl.col(name)).cast(wanted, strict=False)
+def _number(given: pl.Series, wanted: pl.DataType) -> pl.Series:
+    """The number that is written, null where there is none; blanks around it do not matter."""
+    read = given.cast(wanted, strict=False)
+    odd = (read.is_null() & given.is_not_null()).arg_true()
+    return read.scatter(odd, _figures(given[odd]).cast(wanted, strict=False)) if len(odd) else read
 
 
-def _number_fault(name: str, given: pl.DataType, wanted: pl.DataType) -> _Fault:
-    most = _MOST_PORT if name.endswith("_port") else _MOST_INT32 if wanted == pl.Int32() else _MOST
-    was_given = (_figures(name) if given == pl.String() else pl.col(name)).is_not_null()
-    is_right = pl.col(f"={name}").is_between(0, most).fill_null(False)
-    kind = "a whole number" if wanted.is_integer() else "a finite number"
-    return _Fault(was_given & ~is_right, name, f"expected {kind} from 0 to {most}", name)
+def _number_fault(given: pl.Series, read: pl.Series) -> _Fault:
+    most = _MOST_PORT if given.name.endswith("_port") else _MOST_INT32 if read.dtype == pl.Int32() else _MOST
+    is_wrong = ~read.is_between(0, most)
+    odd = (read.is_null() & given.is_not_null()).arg_true()
+    if len(odd):
+        is_wrong = is_wrong.scatter(odd, _figures(given[odd]).is_not_null())
+    kind = "a whole number" if read.dtype.is_integer() else "a finite number"
+    return _Fault(is_wrong.fill_null(False), given.name, f"expected {kind} from 0 to {most}", given.name)
 
 
-def _figures(name: str) -> pl.Expr:
-    text = pl.col(name).str.strip_chars()
-    return pl.when(~text.is_in(["", "-"])).then(text)
+def _figures(given: pl.Series) -> pl.Series:
+    """Without blanks around; null where nothing or a dash is written."""
+    text = given.cast(pl.String).str.strip_chars()
+    return text.set(text.is_in(["", "-"]), None)
+
+
+# Columns
 
 
 def _finished(draft: pl.DataFrame, domain: Domain, source: str, member: str | None) -> pl.DataFrame:
     """Every column of the domain's schema in order, names normalised, `uid` filled."""
-    wanted = schema(domain)
-    draft = draft.with_columns(source=pl.lit(source, pl.String), member=pl.lit(member, pl.String))
-    missing = [name for name in wanted if name not in draft.columns]
-    draft = draft.with_columns(pl.lit(None, wanted[name]).alias(name) for name in missing)
-    draft = draft.select(*(_column(name, kind) for name, kind in wanted.items()), "text")
-    return _with_uid(draft).select(wanted.names())
+    given = {column.name: column for column in draft.get_columns()}
+    given["uid"] = _with_ids(given.get("uid"), given["text"])
+    given |= {"source": _alike("source", source, draft.height), "member": _alike("member", member, draft.height)}
+    columns = [
+        _written(given[name], kind) if name in given else _alike(name, None, draft.height, kind)
+        for name, kind in schema(domain).items()
+    ]
+    return pl.DataFrame(columns)
 
 
-def _column(name: str, kind: pl.DataType) -> pl.Expr:
-    column = pl.col(name).cast(TIME if name == "time" else kind)
-    return _NORMAL[name](column).alias(name) if name in _NORMAL else column
+def _alike(name: str, value: str | None, rows: int, kind: pl.DataType = STRING) -> pl.Series:
+    return pl.Series(name, [value], dtype=kind).new_from_index(0, rows)
 
 
-def _with_uid(draft: pl.DataFrame) -> pl.DataFrame:
+def _written(column: pl.Series, kind: pl.DataType) -> pl.Series:
+    """A column as its schema has it. Names repeat, so each distinct one is normalised once."""
+    column = column.cast(TIME if column.name == "time" else kind)
+    if column.name not in _NORMAL:
+        return column
+    distinct = column.drop_nulls().unique()
+    normal = distinct.to_frame().select(_NORMAL[column.name]).to_series()
+    return column.replace_strict(distinct, normal, return_dtype=kind) if len(distinct) else column
+
+
+def _with_ids(uids: pl.Series | None, texts: pl.Series) -> pl.Series:
     """Records without an id of their own are named by their text: 16 hex digits."""
-    if draft["uid"].null_count() == 0:
-        return draft
-    return draft.with_columns(draft["uid"].fill_null(hex64(draft["text"])))
+    if uids is None:
+        return hex64(texts).alias("uid")
+    nameless = uids.is_null().arg_true()
+    return uids.scatter(nameless, hex64(texts[nameless])) if len(nameless) else uids

@@ -17,6 +17,7 @@ class Domain(StrEnum):
 
 
 TIME = pl.Datetime("us", "UTC")
+STRING = pl.String()
 
 #: Where a record came from: path as given, member of an archive (or null), 0-based record number.
 ORIGIN: dict[str, pl.DataType] = {

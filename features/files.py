@@ -11,6 +11,7 @@ import polars as pl
 from numba import njit
 from numpy.typing import NDArray
 
+from features.lines import lines_of
 from features.mistakes import AskedWrong
 from features.unpacking import Blocks, Damaged, broken, contents, peek
 
@@ -42,7 +43,7 @@ class Member:
         return (self.member or self.source).replace("\\", "/").rpartition("/")[2]
 
     def lines(self) -> Iterator[pl.DataFrame]:
-        """Frames of `line` (0-based, blank lines count) and `text`, each of about CHUNK_BYTES.
+        """Frames of `line` (0-based), `text` and its `kind` (see `features.lines`), each of about CHUNK_BYTES.
 
         Of a JSON document of records (an array, or `{"Records": [...]}`) each record is a line, however written.
         Bytes that are no UTF-8 show as U+FFFD; UTF-16 with a byte-order mark is understood. A line far above
@@ -51,7 +52,7 @@ class Member:
         """
         first_line = 0
         for chunk in _cut_at_line_ends(_record_a_line(_as_utf8(self.blocks))):
-            frame = _split(chunk, first_line)
+            frame = lines_of(chunk, first_line)
             first_line += frame.height
             yield frame
 
@@ -175,12 +176,3 @@ def _cut_at_line_ends(blocks: Iterable[bytes]) -> Blocks:
         yield b"".join(parts)
     if damage:
         raise damage
-
-
-def _split(chunk: bytes, first_line: int) -> pl.DataFrame:
-    chunk = b"\n" + chunk  # Polars would unpack text that begins like zstandard, gzip or zlib
-    try:
-        lines = pl.read_lines(chunk, name="text")
-    except pl.exceptions.ComputeError:
-        lines = pl.read_lines(chunk.decode("utf-8", "replace").encode(), name="text")
-    return lines[1:].with_row_index("line", first_line).with_columns(pl.col("line").cast(pl.Int64))

@@ -87,12 +87,12 @@ def _read_member(member: Member, frames: "_Frames", candidates: Sequence[Source[
         return
     context = source.begin(member.name, frames.ahead())
     for lines in frames:
-        held, too_long = within_limits(lines)
+        held, unfit = within_limits(lines)
         drafts, context = source.parse(held, context)
-        drafts = Drafts(drafts.events, pl.concat([too_long, drafts.refused]))
+        drafts = Drafts(drafts.events, pl.concat([unfit, drafts.refused]))
         admitted = admit(drafts, member.source, member.member)
         size = int(lines["text"].str.len_bytes().sum()) + lines.height
-        yield Chunk(admitted.events, admitted.refused, held.height + too_long.height, size)
+        yield Chunk(admitted.events, admitted.refused, held.height + unfit.height, size)
 
 
 def recognised(head: Sequence[str], candidates: Sequence[Source[Any]]) -> Source[Any] | None:

@@ -1,6 +1,6 @@
 """What a log format is to the mesh: how to recognise it, and how its lines become drafts of events."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
@@ -31,11 +31,14 @@ class Drafts:
     """What a source made of some lines, before the door has looked.
 
     Each frame of `events` has `line`, `text` (of the record), `time` (a Datetime, or null) and any columns of its
-    domain's schema, as text or as their own type. `refused` has `line`, `field`, `value` and `reason`.
+    domain's schema, as text or as their own type. `refused` has `line`, `field`, `value` and `reason`. Of the `total`
+    of fields in the records, `unmapped` counts by name those that no column reads: a format that drifts shows there.
     """
 
     events: dict[Domain, pl.DataFrame] = field(default_factory=dict)
     refused: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=NAMELESS))
+    unmapped: Mapping[str, int] = field(default_factory=dict)
+    total: int = 0
 
 
 @dataclass(frozen=True)

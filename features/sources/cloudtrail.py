@@ -7,7 +7,7 @@ import polars as pl
 
 from features.events import Domain
 from features.moments import moment
-from features.records import json_as, json_records
+from features.records import Wanted, by_path, json_as, json_records
 from features.source import Drafts, Source, refusals
 
 #: What a call was made on, best first; these are names in `requestParameters`.
@@ -18,35 +18,26 @@ _RESOURCES = (
     "policyArn", "policyName", "instanceProfileName", "vpcId", "subnetId", "resourceId", "name", "instancesSet",
 )  # fmt: skip
 
-_TEXT = pl.String()
-_IDENTITY = {
-    **dict.fromkeys(("type", "userName", "arn", "accountId", "principalId", "invokedBy"), _TEXT),
-    "sessionContext": pl.Struct(
-        {
-            "sessionIssuer": pl.Struct({"userName": _TEXT}),
-            "attributes": pl.Struct({"mfaAuthenticated": _TEXT}),
-        }
-    ),
-}
-_ENVELOPE = pl.Schema(
-    dict.fromkeys(
-        (
-            *("eventID", "eventTime", "eventName", "eventSource", "awsRegion", "recipientAccountId", "readOnly"),
-            *("sourceIPAddress", "userAgent", "errorCode", "errorMessage"),
-        ),
-        _TEXT,
-    )
-    | {"userIdentity": pl.Struct(_IDENTITY)}
+_ENVELOPE = (
+    *("eventID", "eventTime", "eventName", "eventSource", "awsRegion", "recipientAccountId", "readOnly"),
+    *("sourceIPAddress", "userAgent", "errorCode", "errorMessage"),
 )
+_IDENTITY = ("type", "userName", "arn", "accountId", "principalId", "invokedBy")
+_ISSUER = "userIdentity.sessionContext.sessionIssuer.userName"
+_MFA = "userIdentity.sessionContext.attributes.mfaAuthenticated"
+_ANSWER, _MFA_USED, _FIRST_RESOURCE = (
+    *("responseElements.ConsoleLogin", "additionalEventData.MFAUsed", "resources[0].ARN"),
+)
+_ASKED = [f"requestParameters.{name}" for name in _RESOURCES]
 
 #: What services write as they like: an object mostly, but text where AWS hides it.
-_SAID = pl.Schema(
-    {
-        "requestParameters": pl.Struct(dict.fromkeys(_RESOURCES, _TEXT)),
-        "responseElements": pl.Struct({"ConsoleLogin": _TEXT}),
-        "additionalEventData": pl.Struct({"MFAUsed": _TEXT}),
-        "resources": pl.List(pl.Struct({"ARN": _TEXT})),
-    }
+_WANTED = Wanted(
+    by_path(_ENVELOPE)
+    | by_path(f"userIdentity.{name}" for name in _IDENTITY)
+    | by_path([_ISSUER, _MFA, _ANSWER, _MFA_USED, _FIRST_RESOURCE, *_ASKED]),
+    whole=_ASKED,
+    hidden=("requestParameters", "responseElements", "additionalEventData", "resources"),
+    unset=("",),
 )
 
 #: The activity of an operation by its first word; another word reads if its record says `readOnly`.
@@ -82,43 +73,27 @@ def begin(_name: str, _frames: Iterator[pl.DataFrame]) -> None:
 
 def parse(lines: pl.DataFrame, context: None) -> tuple[Drafts, None]:
     """Every record as an event of the cloud; one that names no operation is refused."""
-    records, refused = _records(lines)
-    is_named = records["eventName"].is_not_null()
-    nameless = refusals(records.filter(~is_named), "eventName", "expected a CloudTrail record with its eventName")
-    events = records.filter(is_named).select("line", "text", **_COLUMNS)
-    return Drafts({Domain.CLOUD: events}, pl.concat([refused, nameless])), context
+    records = json_records(lines, _WANTED)
+    is_named = records.fields["eventName"].is_not_null()
+    reason = "expected a CloudTrail record with its eventName"
+    nameless = refusals(records.fields.filter(~is_named), "eventName", reason)
+    events = {Domain.CLOUD: records.fields.filter(is_named).select("line", "text", **_COLUMNS)}
+    return Drafts(events, pl.concat([records.refused, nameless]), records.unmapped, records.total), context
 
 
-def _records(lines: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """The fields of each record; where parameters are no object, the record is read without them."""
-    records, refused = json_records(lines, pl.Schema(_ENVELOPE | _SAID))
-    if refused.is_empty():
-        return records, refused
-    bare, refused = json_records(lines.filter(pl.col("line").is_in(refused["line"].implode())), _ENVELOPE)
-    bare = bare.with_columns(pl.lit(None, kind).alias(name) for name, kind in _SAID.items())
-    return pl.concat([records, bare]).sort("line"), refused
-
-
-def _identity(*path: str) -> pl.Expr:
-    found = pl.col("userIdentity")
-    for step in path:
-        found = found.struct.field(step)
-    return found
+def _identity(name: str) -> pl.Expr:
+    return pl.col(f"userIdentity.{name}")
 
 
 def _asked(name: str) -> pl.Expr:
-    value = pl.col("requestParameters").struct.field(name)
-    if name == "instancesSet":
-        value = value.str.extract(r'"instanceId": ?"([^"]+)"')
-    return pl.when(value != "").then(value)
+    value = pl.col(f"requestParameters.{name}")
+    return value.str.extract(r'"instanceId": ?"([^"]+)"') if name == "instancesSet" else value
 
 
 #: A console login that fails is no error of the API: its answer tells.
-_ANSWER = pl.col("responseElements").struct.field("ConsoleLogin")
-_FAILED = pl.col("errorCode").is_not_null() | (_ANSWER == "Failure").fill_null(False)
+_FAILED = pl.col("errorCode").is_not_null() | (pl.col(_ANSWER) == "Failure").fill_null(False)
 _VERB = pl.col("eventName").str.extract(r"^(?:Admin|Batch)?([A-Z][a-z]+)")
 _READS = pl.when(pl.col("readOnly") == "true").then(pl.lit("read")).otherwise(pl.lit("other"))
-_MFA_USED = pl.col("additionalEventData").struct.field("MFAUsed").replace({"Yes": "true", "No": "false"})
 _LAST_PART = r"([^/:]+)$"
 
 _COLUMNS: dict[str, pl.Expr] = {
@@ -132,7 +107,7 @@ _COLUMNS: dict[str, pl.Expr] = {
     "actor_user_name": pl.coalesce(
         _identity("userName"),
         _identity("arn").str.extract(_LAST_PART),
-        _identity("sessionContext", "sessionIssuer", "userName"),
+        pl.col(_ISSUER),
         _identity("invokedBy"),
         _identity("principalId").str.extract(_LAST_PART),
     ),
@@ -145,10 +120,10 @@ _COLUMNS: dict[str, pl.Expr] = {
     "cloud_account_uid": pl.coalesce(pl.col("recipientAccountId"), _identity("accountId")),
     "resource_name": pl.coalesce(
         *(_asked(name) for name in _RESOURCES),
-        pl.col("resources").list.get(0, null_on_oob=True).struct.field("ARN"),
+        _FIRST_RESOURCE,
     ),
     "http_request_user_agent": pl.col("userAgent"),
-    "is_mfa": pl.coalesce(_MFA_USED, _identity("sessionContext", "attributes", "mfaAuthenticated")),
+    "is_mfa": pl.coalesce(pl.col(_MFA_USED).replace({"Yes": "true", "No": "false"}), _MFA),
 }
 
 SOURCE = Source("cloudtrail", recognises, begin, parse)

@@ -13,7 +13,7 @@ import polars as pl
 from features.events import Domain
 from features.findings import domains_named
 from features.moments import moment
-from features.records import is_json_object, json_records
+from features.records import Records, Wanted, by_path, is_json_object, json_records
 from features.source import Drafts, Source, refusals
 
 _EVIDENCE = "evidences[0]"
@@ -45,7 +45,7 @@ PATHS: dict[str, tuple[str, ...]] = {
     "file_path": ("file.path", "file.name", f"{_EVIDENCE}.file.path", f"{_EVIDENCE}.file.name"),
     "reg_key_path": ("reg_key.path", "reg_value.path"),
     "module_file_path": ("module.file.path",),
-    "script_content": ("script.script_content",),
+    "script_content": ("script.script_content.value", "script.script_content"),
     "actual_permissions": ("actual_permissions",),
     "user_name": ("user.name", "user.uid", "actor.user.name", f"{_EVIDENCE}.user.name", f"{_EVIDENCE}.actor.user.name"),
     "src_endpoint_ip": ("src_endpoint.ip", f"{_EVIDENCE}.src_endpoint.ip"),
@@ -127,15 +127,18 @@ def begin(_name: str, _frames: Iterator[pl.DataFrame]) -> None:
 
 def parse(lines: pl.DataFrame, context: None) -> tuple[Drafts, None]:
     """Events by class, findings by their data source; an unknown class is refused."""
-    records, refused = json_records(lines, _SCHEMA)
-    hints = (_at(path).alias(name) for name, path in _HINTS.items())
-    flat = records.select("line", "text", *(_column(name) for name in PATHS), *hints, *_OBSERVED)
+    read = json_records(lines, _WANTED)
+    answers = read.gathered("answers", "answers[].rdata")
+    observed = [_observed(read, number).alias(name) for name, number in _OBSERVABLES.items()]
+    records = read.fields.with_columns(answers, *observed)
+    hints = (pl.col(path).alias(name) for name, path in _HINTS.items())
+    flat = records.select("line", "text", *(_column(name) for name in PATHS), *hints, *_OBSERVABLES)
     domain = pl.col("class_uid").cast(pl.Int64, strict=False).replace_strict(DOMAINS, default=None)
     flat = _with_findings(flat.with_columns(**_DERIVED, domain=domain.cast(pl.String)))
     foreign = refusals(flat.filter(pl.col("domain").is_null()), "class_uid", f"expected one of {_CLASSES}", "class_uid")
     present = flat["domain"].unique()
     events = {domain: flat.filter(pl.col("domain") == domain) for domain in Domain if domain in present}
-    return Drafts(events, pl.concat([refused, foreign])), context
+    return Drafts(events, pl.concat([read.refused, foreign]), read.unmapped, read.total), context
 
 
 def _with_findings(flat: pl.DataFrame) -> pl.DataFrame:
@@ -148,39 +151,8 @@ def _with_findings(flat: pl.DataFrame) -> pl.DataFrame:
     return pl.concat([flat.filter(~is_finding), findings]).sort("line")
 
 
-def _schema(paths: Sequence[str]) -> pl.Schema:
-    """The nested types that hold these paths; whatever else a record has is passed over."""
-    below: dict[str, list[str]] = {}
-    for path in paths:
-        head, _, rest = path.partition(".")
-        below.setdefault(head, []).append(rest)
-    return pl.Schema({_bare(head): _kind(head, rests) for head, rests in below.items()})
-
-
-def _kind(head: str, rests: Sequence[str]) -> pl.DataType:
-    kind = pl.Struct(_schema(rests)) if any(rests) else pl.String()
-    return pl.List(kind) if "[" in head else kind
-
-
-def _bare(step: str) -> str:
-    return step.partition("[")[0]
-
-
-def _at(path: str) -> pl.Expr:
-    """The value at a dotted path."""
-    first, *steps = path.split(".")
-    found = pl.col(_bare(first))
-    if first.endswith("[]"):
-        return found.list.eval(pl.element().struct.field(steps[0])).list.join(",")
-    if "[" in first:
-        found = found.list.get(0, null_on_oob=True)
-    for step in steps:
-        found = found.struct.field(step)
-    return found
-
-
 def _column(name: str) -> pl.Expr:
-    return pl.coalesce(_at(path) for path in PATHS[name]).alias(name)
+    return pl.coalesce(PATHS[name]).alias(name)
 
 
 def _milliseconds(name: str) -> pl.Expr:
@@ -188,22 +160,11 @@ def _milliseconds(name: str) -> pl.Expr:
     return (pl.col(name).cast(pl.Float64, strict=False) / 1000).cast(pl.String).fill_null(pl.col(name))
 
 
-#: OCSF's long strings are an object around their `value`, which comes to us as text, its quotes escaped.
-_LONG_STRING = r'(?s)^\{"value": "(.*?)"(?:, "(?:is_truncated|untruncated_size)".*)?\}$'
-
-
-def _long_string(name: str) -> pl.Expr:
-    return pl.col(name).str.extract(_LONG_STRING).str.replace_all('\\"', '"', literal=True)
-
-
-def _observed(type_id: str) -> pl.Expr:
+def _observed(read: Records, type_id: str) -> pl.Series:
     """The first observable of a kind."""
-    is_of_kind = pl.element().struct.field("type_id") == type_id
-    values = pl.col("observables").list.eval(pl.when(is_of_kind).then(pl.element().struct.field("value")))
-    return values.list.drop_nulls().list.first()
+    of_kind = read.elements["observables"].filter(pl.col("observables[].type_id") == type_id)
+    return read.gathered("observables", "observables[].value", of_kind.unique("row", keep="first"))
 
-
-_OBSERVED = [_observed(number).alias(name) for name, number in _OBSERVABLES.items()]
 
 _DERIVED: dict[str, pl.Expr] = {
     "time_text": pl.col("time"),
@@ -211,7 +172,6 @@ _DERIVED: dict[str, pl.Expr] = {
     "activity_name": pl.coalesce("activity_name", pl.col("type_name").str.extract(r": (.+)$")),
     "status": pl.coalesce("status", pl.col("status_id").replace_strict(_STATUSES, default=None)),
     "duration": _milliseconds("duration"),
-    "script_content": pl.coalesce(_long_string("script_content"), "script_content"),
 }
 
 #: A finding's status is what became of it, not an outcome. On the web the host is the one that is visited.
@@ -234,9 +194,11 @@ _ABOUT = {
     "finding": pl.concat_str("finding_types", "finding_title", separator=" ", ignore_nulls=True),
 }
 
-_SCHEMA = _schema(
-    [path for paths in PATHS.values() for path in paths]
-    + [*_HINTS.values(), "observables[].type_id", "observables[].value"]
+_WANTED = Wanted(
+    by_path(dict.fromkeys(path for paths in PATHS.values() for path in paths))
+    | by_path(_HINTS.values())
+    | by_path(["observables[].type_id", "observables[].value"]),
+    whole=("finding_info.data_sources", "finding_info.types"),
 )
 
 SOURCE = Source("ocsf", recognises, begin, parse)

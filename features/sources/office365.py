@@ -12,19 +12,15 @@ import polars as pl
 
 from features.events import Domain
 from features.moments import moment
-from features.records import json_as, json_records
+from features.records import Wanted, by_path, json_as, json_records
 from features.source import Drafts, Source, refusals
 
-_FIELDS = pl.Schema(
-    dict.fromkeys(
-        (
-            *("CreationTime", "Id", "Operation", "Workload", "OrganizationId", "ResultStatus", "UserId", "UserType"),
-            *("ClientIP", "ClientIPAddress", "ActorIpAddress", "UserAgent", "ExtendedProperties", "LogonError"),
-            *("ApplicationDisplayName", "ApplicationId", "ObjectId", "MailboxOwnerUPN", "SiteUrl", "Site"),
-        ),
-        pl.String(),
-    )
+_FIELDS = (
+    *("CreationTime", "Id", "Operation", "Workload", "OrganizationId", "ResultStatus", "UserId", "UserType"),
+    *("ClientIP", "ClientIPAddress", "ActorIpAddress", "UserAgent", "ExtendedProperties", "LogonError"),
+    *("ApplicationDisplayName", "ApplicationId", "ObjectId", "MailboxOwnerUPN", "SiteUrl", "Site"),
 )
+_WANTED = Wanted(by_path(_FIELDS), whole=("ExtendedProperties",))
 _LOGONS = ["UserLoggedIn", "UserLoginFailed"]
 
 #: UserType, by Microsoft's Management Activity API schema.
@@ -77,14 +73,15 @@ def begin(_name: str, frames: Iterator[pl.DataFrame]) -> Table | None:
 def parse(lines: pl.DataFrame, table: Table | None) -> tuple[Drafts, Table | None]:
     """Every entry as an event; JSON that names no operation is refused."""
     lines, misshapen = _unwrapped(lines, table) if table else (lines, refusals(lines.clear(), "line", ""))
-    entries, broken = json_records(lines, _FIELDS)
-    entries = entries.with_columns(_given(name) for name in _FIELDS)
+    records = json_records(lines, _WANTED)
+    entries = records.fields.with_columns(_given(name) for name in _FIELDS)
     is_named = entries["Operation"].is_not_null()
     nameless = refusals(entries.filter(~is_named), "Operation", "expected an entry of the audit log with its Operation")
     is_logon = entries["Operation"].is_in(_LOGONS)
     parts = {Domain.IDENTITY: entries.filter(is_logon), Domain.CLOUD: entries.filter(is_named & ~is_logon)}
     events = {domain: part.select("line", "text", **_COMMON, **_COLUMNS[domain]) for domain, part in parts.items()}
-    return Drafts(events, pl.concat([misshapen, broken, nameless])), table
+    refused = pl.concat([misshapen, records.refused, nameless])
+    return Drafts(events, refused, records.unmapped, records.total), table
 
 
 def _is_entry(line: str) -> bool:
@@ -123,7 +120,7 @@ def _given(name: str) -> pl.Expr:
 
 def _extended(name: str) -> pl.Expr:
     """A value of `ExtendedProperties`, a list of names and values as JSON text."""
-    return pl.col("ExtendedProperties").str.extract(rf'"Name": ?"{name}", ?"Value": ?"((?:[^"\\]|\\.)*)"')
+    return pl.col("ExtendedProperties").str.extract(rf'"Name"\s*:\s*"{name}"\s*,\s*"Value"\s*:\s*"((?:[^"\\]|\\.)*)"')
 
 
 def _activity() -> pl.Expr:

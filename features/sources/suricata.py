@@ -18,7 +18,7 @@ import polars as pl
 from features.events import Domain
 from features.hashing import hex64
 from features.moments import moment
-from features.records import json_as, json_records
+from features.records import Records, Wanted, by_path, json_as, json_records
 from features.source import NAMELESS, Drafts, Source, refusal, refusals
 
 _DOMAINS = {"dns": Domain.DNS, "http": Domain.WEB}
@@ -36,27 +36,24 @@ _DETAILS = {
 _GROUPS = ("A", "AAAA", "CNAME", "MX", "NS", "PTR", "TXT")
 
 
-def _texts(names: str) -> pl.Struct:
-    return pl.Struct(dict.fromkeys(names.split(), pl.String()))
+def _below(above: str, names: str) -> list[str]:
+    return [f"{above}.{name}" for name in names.split()]
 
 
-_ENVELOPE = "timestamp event_type flow_id tx_id src_ip src_port dest_ip dest_port proto app_proto"
-_OBJECTS: dict[str, pl.Struct] = {
-    **{name: _texts(field) for name, field in _DETAILS.items()},
-    "flow": _texts("start end age state reason bytes_toserver bytes_toclient pkts_toserver pkts_toclient"),
-    "netflow": _texts("age bytes pkts"),
-    "alert": _texts("signature_id signature category action"),
-    "http": _texts("hostname url http_method http_user_agent http_refer status length"),
-    "dns": pl.Struct(
-        {
-            **dict.fromkeys(("type", "rrname", "rrtype", "rcode", "rdata"), pl.String()),
-            "queries": pl.List(_texts("rrname rrtype")),
-            "answers": pl.List(_texts("rdata")),
-            "grouped": pl.Struct(dict.fromkeys(_GROUPS, pl.List(pl.String()))),
-        }
-    ),
-}
-_FIELDS = pl.Schema({**dict.fromkeys(_ENVELOPE.split(), pl.String()), **_OBJECTS})
+_WANTED = Wanted(
+    by_path(
+        [
+            *"timestamp event_type flow_id tx_id src_ip src_port dest_ip dest_port proto app_proto".split(),
+            *(f"{kind}.{name}" for kind, name in _DETAILS.items()),
+            *_below("flow", "start end age state reason bytes_toserver bytes_toclient pkts_toserver pkts_toclient"),
+            *_below("netflow", "age bytes pkts"),
+            *_below("alert", "signature_id category action"),
+            *_below("http", "hostname url http_method http_user_agent http_refer status length"),
+            *_below("dns", "type rrname rrtype rcode rdata queries[0].rrname queries[0].rrtype answers[].rdata"),
+            *(f"dns.grouped.{name}[]" for name in _GROUPS),
+        ]
+    )
+)
 
 
 @dataclass(frozen=True)
@@ -88,9 +85,9 @@ def begin(_name: str, _frames: Iterator[pl.DataFrame]) -> Told:
 
 def parse(lines: pl.DataFrame, told: Told) -> tuple[Drafts, Told]:
     """Every record as an event, but statistics, which are refused once a log, and JSON without an event type."""
-    records, broken = json_records(lines, _FIELDS)
+    read = json_records(lines, _WANTED)
     kind = pl.col("event_type").str.strip_chars()
-    records = records.with_columns(pl.when(kind != "").then(kind).alias("event_type"))
+    records = read.fields.with_columns(pl.when(kind != "").then(kind).alias("event_type"), answers=_answers(read))
     nameless = refusals(records.filter(pl.col("event_type").is_null()), "event_type", "expected an EVE event_type")
     statistics, told = _refused_statistics(records, told)
     acts = records.filter(pl.col("event_type") != "stats")
@@ -98,7 +95,7 @@ def parse(lines: pl.DataFrame, told: Told) -> tuple[Drafts, Told]:
     common = acts.select("line", "text", pl.col("timestamp").alias("time_text"), domain=domain, **_COMMON)
     present = common["domain"].unique()
     events = {domain: _draft(acts, common, domain) for domain in _COLUMNS if domain in present}
-    return Drafts(events, pl.concat([broken, nameless, statistics])), told
+    return Drafts(events, pl.concat([read.refused, nameless, statistics]), read.unmapped, read.total), told
 
 
 def _is_eve(line: str) -> bool:
@@ -112,9 +109,18 @@ def _refused_statistics(records: pl.DataFrame, told: Told) -> tuple[pl.DataFrame
     return refusal("event_type", "stats", "suricata's stats records hold no events of a domain"), Told(stats=True)
 
 
+def _answers(read: Records) -> pl.Series:
+    """What was answered in each record, listed or else grouped by type, joined with commas; or its one answer."""
+    listed = read.gathered("dns.answers", "dns.answers[].rdata")
+    grouped = (read.gathered(f"dns.grouped.{name}", f"dns.grouped.{name}[]") for name in _GROUPS)
+    together = pl.concat_str(*grouped, separator=",", ignore_nulls=True)
+    texts = (listed, together, pl.col("dns.rdata"))
+    return read.fields.select(pl.coalesce(pl.when(text != "").then(text) for text in texts)).to_series()
+
+
 def _draft(acts: pl.DataFrame, common: pl.DataFrame, domain: Domain) -> pl.DataFrame:
-    """Flattened first, filtered then: to filter the nested records takes longer than to read all of their columns."""
-    return common.hstack(acts.select(**_COLUMNS[domain])).filter(pl.col("domain") == domain)
+    own = acts.select(**_COLUMNS[domain])
+    return common.with_columns(own.get_columns()).filter(pl.col("domain") == domain)
 
 
 # Meaning
@@ -122,7 +128,7 @@ def _draft(acts: pl.DataFrame, common: pl.DataFrame, domain: Domain) -> pl.DataF
 
 def _of(name: str, *fields: str) -> pl.Expr:
     """The first of these fields of the object `name` that has a value."""
-    return pl.coalesce(pl.col(name).struct.field(field) for field in fields)
+    return pl.coalesce(f"{name}.{field}" for field in fields)
 
 
 def _outcome(is_good: pl.Expr) -> pl.Expr:
@@ -174,17 +180,8 @@ def _duration() -> pl.Expr:
     return pl.coalesce(exact, _of("flow", "age"), _of("netflow", "age"))
 
 
-def _answers() -> pl.Expr:
-    listed = pl.col("dns").struct.field("answers").list.eval(pl.element().struct.field("rdata")).list.drop_nulls()
-    grouped = pl.col("dns").struct.field("grouped")
-    gathered = pl.concat_list(grouped.struct.field(name).fill_null([]) for name in _GROUPS)
-    texts = (listed.list.join(","), gathered.list.join(","), _of("dns", "rdata"))
-    return pl.coalesce(pl.when(text != "").then(text) for text in texts)
-
-
 def _asked(field: str) -> pl.Expr:
-    first = pl.col("dns").struct.field("queries").list.get(0, null_on_oob=True)
-    return pl.coalesce(_of("dns", field), first.struct.field(field))
+    return pl.coalesce(f"dns.{field}", f"dns.queries[0].{field}")
 
 
 _COMMON: dict[str, pl.Expr] = {
@@ -218,7 +215,7 @@ _COLUMNS: dict[Domain, dict[str, pl.Expr]] = {
         "query_hostname": _asked("rrname"),
         "query_type": _asked("rrtype"),
         "rcode": _of("dns", "rcode"),
-        "answers": _answers(),
+        "answers": pl.col("answers"),
     },
     Domain.WEB: {
         "dst_endpoint_hostname": pl.coalesce(_of("http", "hostname"), "dest_ip"),

@@ -15,57 +15,48 @@ import polars as pl
 from features.events import Domain
 from features.findings import domains_named
 from features.moments import moment
-from features.records import json_as, json_records
+from features.records import Wanted, by_path, json_as, json_records
 from features.source import Drafts, Source, refusals
 
 
-def _texts(names: str) -> dict[str, pl.DataType]:
-    return dict.fromkeys(names.split(), pl.String())
+def _below(above: str, names: str) -> list[str]:
+    return [f"{above}.{name}" for name in names.split()]
 
 
-_WINDOWS = (
-    "targetUserName subjectUserName user ipAddress sourceIp sourcePort destinationIp destinationPort protocol "
-    "workstationName authenticationPackageName serviceName queryName queryResults image sourceImage parentImage "
-    "newProcessName parentProcessName processName targetImage commandLine integrityLevel imageLoaded targetFilename "
-    "targetObject objectName scriptBlockText"
-)
-_DATA: dict[str, pl.DataType] = _texts(
-    "srcip src_ip srcport src_port dstip dest_ip dstport dest_port protocol proto app_proto srcuser dstuser user url "
-    "id user_agent query file"
-)
-_DATA |= {
-    "win": pl.Struct({"system": pl.Struct(_texts("channel")), "eventdata": pl.Struct(_texts(_WINDOWS))}),
-    "audit": pl.Struct(_texts("exe")),
-    "aws": pl.Struct(
-        _texts(
-            "eventName eventSource awsRegion userAgent sourceIPAddress source_ip_address errorCode recipientAccountId "
-            "aws_account_id"
-        )
-        | {"userIdentity": pl.Struct(_texts("userName arn type"))}
+_WANTED = Wanted(
+    by_path(
+        [
+            *("timestamp", "id", "agent.name", "syscheck.path", "data.audit.exe", "data.win.system.channel"),
+            *_below("rule", "id description groups"),
+            *_below("predecoder", "hostname program_name"),
+            *_below("decoder", "name parent"),
+            *_below(
+                "data",
+                "srcip src_ip srcport src_port dstip dest_ip dstport dest_port protocol proto app_proto srcuser "
+                "dstuser user url id user_agent query file",
+            ),
+            *_below(
+                "data.win.eventdata",
+                "targetUserName subjectUserName user ipAddress sourceIp sourcePort destinationIp destinationPort "
+                "protocol workstationName authenticationPackageName serviceName queryName queryResults image "
+                "sourceImage parentImage newProcessName parentProcessName processName targetImage commandLine "
+                "integrityLevel imageLoaded targetFilename targetObject objectName scriptBlockText",
+            ),
+            *_below(
+                "data.aws",
+                "eventName eventSource awsRegion userAgent sourceIPAddress source_ip_address errorCode "
+                "recipientAccountId aws_account_id userIdentity.userName userIdentity.arn userIdentity.type",
+            ),
+            *_below("data.office365", "Operation Workload UserId ClientIP"),
+            *_below(
+                "data.gcp.protoPayload",
+                "methodName serviceName authenticationInfo.principalEmail requestMetadata.callerIp "
+                "requestMetadata.callerSuppliedUserAgent",
+            ),
+        ]
     ),
-    "office365": pl.Struct(_texts("Operation Workload UserId ClientIP")),
-    "gcp": pl.Struct(
-        {
-            "protoPayload": pl.Struct(
-                _texts("methodName serviceName")
-                | {
-                    "authenticationInfo": pl.Struct(_texts("principalEmail")),
-                    "requestMetadata": pl.Struct(_texts("callerIp callerSuppliedUserAgent")),
-                }
-            )
-        }
-    ),
-}
-_FIELDS = pl.Schema(
-    {
-        **_texts("timestamp id"),
-        "rule": pl.Struct(_texts("id description groups")),
-        "agent": pl.Struct(_texts("name")),
-        "predecoder": pl.Struct(_texts("hostname program_name")),
-        "decoder": pl.Struct(_texts("name parent")),
-        "syscheck": pl.Struct(_texts("path")),
-        "data": pl.Struct(_DATA),
-    }
+    whole=("rule.groups",),
+    unset=("", "-"),
 )
 
 
@@ -94,14 +85,15 @@ def begin(_name: str, _frames: Iterator[pl.DataFrame]) -> None:
 
 def parse(lines: pl.DataFrame, context: None) -> tuple[Drafts, None]:
     """Every alert as an event; JSON without a rule's number is refused."""
-    records, broken = json_records(lines, _FIELDS)
-    ruleless = refusals(records.filter(_RULE.is_null()), "rule.id", "expected a Wazuh alert with the id of its rule")
-    alerts = records.filter(_RULE.is_not_null())
+    records = json_records(lines, _WANTED)
+    fields = records.fields
+    ruleless = refusals(fields.filter(_RULE.is_null()), "rule.id", "expected a Wazuh alert with the id of its rule")
+    alerts = fields.filter(_RULE.is_not_null())
     alerts = alerts.with_columns(domain=domains_named(alerts.select(words=_words())))
-    common = alerts.select("line", "text", "domain", pl.col("timestamp").alias("time_text"), **_COMMON)
     present = alerts["domain"].unique()
-    events = {domain: _draft(alerts, common, domain) for domain in _COLUMNS if domain in present}
-    return Drafts(events, pl.concat([broken, ruleless])), context
+    events = {domain: _draft(alerts, domain) for domain in _COLUMNS if domain in present}
+    refused = pl.concat([records.refused, ruleless])
+    return Drafts(events, refused, records.unmapped, records.total), context
 
 
 def _is_alert(line: str) -> bool:
@@ -109,43 +101,33 @@ def _is_alert(line: str) -> bool:
     return head is not None and (head.agent is not None or head.manager is not None)
 
 
-def _draft(alerts: pl.DataFrame, common: pl.DataFrame, domain: Domain) -> pl.DataFrame:
-    """Flattened first, filtered then: to filter the nested records takes longer than to read all of their columns."""
-    own = alerts.select(**_COLUMNS[domain])
-    return common.with_columns(own.get_columns()).filter(pl.col("domain") == domain)
+def _draft(alerts: pl.DataFrame, domain: Domain) -> pl.DataFrame:
+    rows = alerts.filter(pl.col("domain") == domain)
+    return rows.select("line", "text", pl.col("timestamp").alias("time_text"), **(_COMMON | _COLUMNS[domain]))
 
 
 # Meaning
 
 
-def _at(path: str) -> pl.Expr:
-    """The value at a dotted path; nothing, a dash or empty text is none."""
-    first, *steps = path.split(".")
-    found = pl.col(first)
-    for step in steps:
-        found = found.struct.field(step)
-    return pl.when(~found.is_in(["", "-"])).then(found)
-
-
 def _first(under: str, names: str) -> pl.Expr:
     """The first value under a dotted path; the names, dotted too, are in order of preference."""
-    return pl.coalesce(_at(f"{under}.{name}") for name in names.split())
+    return pl.coalesce(pl.col(f"{under}.{name}") for name in names.split())
 
 
-_RULE = _at("rule.id")
-_DESCRIPTION = _at("rule.description")
-_AGENT = pl.coalesce(_at("agent.name"), _at("predecoder.hostname"))
+_RULE = pl.col("rule.id")
+_DESCRIPTION = pl.col("rule.description")
+_AGENT = pl.coalesce(pl.col("agent.name"), pl.col("predecoder.hostname"))
 
 
 def _words() -> pl.Expr:
     """What names the domain; BIND calls itself `named`, which is a word of English elsewhere."""
-    decoders = (_at(f"decoder.{name}").str.replace("^named$", "dns") for name in ("name", "parent"))
-    channel = _at("data.win.system.channel")
-    return pl.concat_str(_at("rule.groups"), *decoders, channel, separator=" ", ignore_nulls=True)
+    decoders = (pl.col(f"decoder.{name}").str.replace("^named$", "dns") for name in ("name", "parent"))
+    channel = pl.col("data.win.system.channel")
+    return pl.concat_str(pl.col("rule.groups"), *decoders, channel, separator=" ", ignore_nulls=True)
 
 
 def _status() -> pl.Expr:
-    groups = _at("rule.groups")
+    groups = pl.col("rule.groups")
     failed = groups.str.contains("authentication_fail|invalid_login|login_denied|access_denied|firewall_drop")
     succeeded = groups.str.contains("authentication_success", literal=True)
     return pl.when(failed).then(pl.lit("failure")).when(succeeded).then(pl.lit("success"))
@@ -153,8 +135,8 @@ def _status() -> pl.Expr:
 
 _CLOUD_USER = pl.coalesce(
     _first("data.aws.userIdentity", "userName arn"),
-    _at("data.office365.UserId"),
-    _at("data.gcp.protoPayload.authenticationInfo.principalEmail"),
+    pl.col("data.office365.UserId"),
+    pl.col("data.gcp.protoPayload.authenticationInfo.principalEmail"),
 )
 _ACTOR = pl.coalesce(_first("data", "srcuser user win.eventdata.user win.eventdata.subjectUserName"), _CLOUD_USER)
 _ACCOUNT = _first("data", "dstuser win.eventdata.targetUserName")
@@ -163,7 +145,7 @@ _SOURCES += "office365.ClientIP gcp.protoPayload.requestMetadata.callerIp"
 
 _COMMON: dict[str, pl.Expr] = {
     "time": moment(pl.col("timestamp")),
-    "uid": _at("id"),
+    "uid": pl.col("id"),
     "class_uid": pl.lit(2004),
     "activity_name": pl.lit("alert"),
     "event_code": "wazuh/" + _RULE,
@@ -174,17 +156,19 @@ _COMMON: dict[str, pl.Expr] = {
 }
 
 _EVENT = "data.win.eventdata"
-_PROCESS = pl.coalesce(_first(_EVENT, "image newProcessName sourceImage processName"), _at("data.audit.exe"))
-_IS_KEY = _at("syscheck.path").str.contains(r"^(?:\[x\d\d\] )?HKEY_")
-_URL = _at("data.url")
+_PROCESS = pl.coalesce(_first(_EVENT, "image newProcessName sourceImage processName"), pl.col("data.audit.exe"))
+_IS_KEY = pl.col("syscheck.path").str.contains(r"^(?:\[x\d\d\] )?HKEY_")
+_URL = pl.col("data.url")
 
 _COLUMNS: dict[Domain, dict[str, pl.Expr]] = {
     Domain.IDENTITY: {
         "actor_user_name": _ACTOR,
         "user_name": pl.coalesce(_ACCOUNT, _ACTOR),
-        "src_endpoint_hostname": _at(f"{_EVENT}.workstationName"),
-        "auth_protocol": _at(f"{_EVENT}.authenticationPackageName"),
-        "service_name": pl.coalesce(_at(f"{_EVENT}.serviceName"), _at("predecoder.program_name"), _at("decoder.name")),
+        "src_endpoint_hostname": pl.col(f"{_EVENT}.workstationName"),
+        "auth_protocol": pl.col(f"{_EVENT}.authenticationPackageName"),
+        "service_name": pl.coalesce(
+            pl.col(f"{_EVENT}.serviceName"), pl.col("predecoder.program_name"), pl.col("decoder.name")
+        ),
         "status_detail": _DESCRIPTION,
         "actor_process_file_path": _PROCESS,
     },
@@ -193,33 +177,33 @@ _COLUMNS: dict[Domain, dict[str, pl.Expr]] = {
         "dst_endpoint_ip": _first("data", "dstip dest_ip win.eventdata.destinationIp"),
         "dst_endpoint_port": _first("data", "dstport dest_port win.eventdata.destinationPort"),
         "connection_info_protocol_name": _first("data", "proto protocol win.eventdata.protocol"),
-        "app_name": pl.coalesce(_at("data.app_proto"), _at("decoder.name")),
+        "app_name": pl.coalesce(pl.col("data.app_proto"), pl.col("decoder.name")),
         "status_detail": _DESCRIPTION,
         "actor_process_file_path": _PROCESS,
     },
     Domain.DNS: {
         "dst_endpoint_ip": _first("data", "dstip dest_ip"),
         "query_hostname": _first("data", "query win.eventdata.queryName"),
-        "answers": _at(f"{_EVENT}.queryResults"),
+        "answers": pl.col(f"{_EVENT}.queryResults"),
         "actor_process_file_path": _PROCESS,
     },
     Domain.WEB: {
         "dst_endpoint_hostname": _AGENT,
         "dst_endpoint_ip": _first("data", "dstip dest_ip"),
-        "http_request_http_method": _at("data.protocol").str.extract(r"^([A-Z]+)$"),
+        "http_request_http_method": pl.col("data.protocol").str.extract(r"^([A-Z]+)$"),
         "http_request_url_path": _URL.str.extract(r"^([^?]*)"),
         "http_request_url_query_string": _URL.str.extract(r"\?(.*)$"),
-        "http_request_user_agent": _at("data.user_agent"),
-        "http_response_code": _at("data.id").str.extract(r"^(\d{3})$"),
+        "http_request_user_agent": pl.col("data.user_agent"),
+        "http_response_code": pl.col("data.id").str.extract(r"^(\d{3})$"),
     },
     Domain.CLOUD: {
-        "actor_user_type": _at("data.aws.userIdentity.type"),
+        "actor_user_type": pl.col("data.aws.userIdentity.type"),
         "api_service_name": _first("data", "aws.eventSource office365.Workload gcp.protoPayload.serviceName"),
         "api_operation": pl.coalesce(
             _first("data", "aws.eventName office365.Operation gcp.protoPayload.methodName"), _DESCRIPTION
         ),
-        "api_response_error": _at("data.aws.errorCode"),
-        "cloud_region": _at("data.aws.awsRegion"),
+        "api_response_error": pl.col("data.aws.errorCode"),
+        "cloud_region": pl.col("data.aws.awsRegion"),
         "cloud_account_uid": _first("data.aws", "recipientAccountId aws_account_id"),
         "http_request_user_agent": _first(
             "data", "aws.userAgent gcp.protoPayload.requestMetadata.callerSuppliedUserAgent"
@@ -227,15 +211,15 @@ _COLUMNS: dict[Domain, dict[str, pl.Expr]] = {
     },
     Domain.ENDPOINT: {
         "actor_process_file_path": pl.coalesce(_first(_EVENT, "parentImage parentProcessName"), _PROCESS),
-        "process_file_path": pl.coalesce(_at(f"{_EVENT}.targetImage"), _PROCESS),
-        "process_cmd_line": _at(f"{_EVENT}.commandLine"),
-        "process_integrity": _at(f"{_EVENT}.integrityLevel"),
+        "process_file_path": pl.coalesce(pl.col(f"{_EVENT}.targetImage"), _PROCESS),
+        "process_cmd_line": pl.col(f"{_EVENT}.commandLine"),
+        "process_integrity": pl.col(f"{_EVENT}.integrityLevel"),
         "file_path": pl.coalesce(
-            pl.when(~_IS_KEY).then(_at("syscheck.path")), _at(f"{_EVENT}.targetFilename"), _at("data.file")
+            pl.when(~_IS_KEY).then(pl.col("syscheck.path")), pl.col(f"{_EVENT}.targetFilename"), pl.col("data.file")
         ),
-        "reg_key_path": pl.coalesce(pl.when(_IS_KEY).then(_at("syscheck.path")), _at(f"{_EVENT}.targetObject")),
-        "module_file_path": _at(f"{_EVENT}.imageLoaded"),
-        "script_content": _at(f"{_EVENT}.scriptBlockText"),
+        "reg_key_path": pl.coalesce(pl.when(_IS_KEY).then(pl.col("syscheck.path")), pl.col(f"{_EVENT}.targetObject")),
+        "module_file_path": pl.col(f"{_EVENT}.imageLoaded"),
+        "script_content": pl.col(f"{_EVENT}.scriptBlockText"),
     },
 }
 

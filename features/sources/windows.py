@@ -9,14 +9,14 @@ the direction, or the filter that was changed.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 
 import polars as pl
 
 from features.events import Domain
 from features.moments import moment
-from features.records import is_json_object, json_records
+from features.records import Records, Wanted, by_path, is_json_object, json_records
 from features.source import Drafts, Source, refusals
 from features.windows_codes import ACTS, DOMAIN_OF_CHANNEL, FAILURE_CODES, GROUP_CODES, OTHER, Act
 
@@ -31,15 +31,19 @@ _LATE_CLOCKS = ["sysmon/3", "sysmon/22"]
 
 #: Our name of each part of the envelope, and the names exporters give it, best first.
 _ENVELOPE = {
-    "code": ("EventID", "event_id"),
-    "channel": ("Channel", "log_name", "SourceName", "source_name", "EventSourceName", "Provider"),
-    "computer": ("Hostname", "Computer", "computer_name"),
+    "code": ("EventID", "event_id", "winlog.event_id"),
+    "channel": ("Channel", "log_name", "winlog.channel", "SourceName", "source_name", "EventSourceName", "Provider"),
+    "computer": ("Hostname", "Computer", "computer_name", "winlog.computer_name"),
     "stamp": ("@timestamp", "TimeCreated", "TimeGenerated", "EventTime"),
-    "record": ("RecordNumber", "record_number"),
-    "keywords": ("EventType", "Keywords", "keywords"),
+    "record": ("RecordNumber", "record_number", "winlog.record_id"),
+    "keywords": ("EventType", "Keywords", "keywords", "winlog.keywords"),
 }
-_WINLOG = {"code": "event_id", "channel": "channel", "computer": "computer_name", "record": "record_id"}
-_WINLOG |= {"keywords": "keywords"}
+
+#: Where exporters put the event's own fields: flat, as Winlogbeat of two generations, as an object.
+_PLACES = ("", "event_data.", "winlog.event_data.", "EventData.")
+
+#: Log Analytics' own fields, as JSON or XML in a string.
+_PACKED = ("EventData", "EventData_dynamic")
 
 #: The event's own fields that are read.
 _DATA = (
@@ -56,6 +60,18 @@ _DATA = (
     "LogonType", "AuthenticationPackageName", "Status", "SubStatus", "ServiceName", "TargetName", "ShareName",
     "RelativeTargetName", "WorkstationName", "Workstation", "Properties", "AttributeLDAPDisplayName",
 )  # fmt: skip
+
+#: Texts that say nothing.
+_NOTHING = ("", "-", "(null)")
+
+_OWN = Wanted(by_path(_DATA), unset=_NOTHING)
+_WANTED = Wanted(
+    {name: tuple(place + name for place in _PLACES) for name in _DATA}
+    | by_path(name for names in _ENVELOPE.values() for name in names)
+    | by_path(_PACKED),
+    whole=("keywords", "winlog.keywords"),
+    unset=_NOTHING,
+)
 
 _LOGON_TYPES = {
     "0": "system", "2": "interactive", "3": "network", "4": "batch", "5": "os service", "7": "unlock",
@@ -113,8 +129,8 @@ def _commonest(shifts: pl.Series) -> timedelta:
 
 def _shifts(lines: pl.DataFrame) -> pl.Series:
     """Minutes between each Sysmon record's `UtcTime` and its stamp."""
-    tells_time = lines.filter(pl.col("text").str.contains("UtcTime", literal=True))
-    records, _ = _records(tells_time, ("UtcTime",))
+    tells_time = lines.filter(pl.col("text").str.contains("UtcTime", literal=True)).head(_CLOCK_STAMPS)
+    records = _records(tells_time).fields
     told = records.filter(pl.col("channel").str.contains("(?i)sysmon"), ~pl.col("code").is_in(["3", "22"]))
     step = _CLOCK_STEP.total_seconds()
     apart = (moment(pl.col("UtcTime")) - moment(pl.col("stamp"))).dt.total_seconds() / step
@@ -123,72 +139,58 @@ def _shifts(lines: pl.DataFrame) -> pl.Series:
 
 def parse(lines: pl.DataFrame, clock: Clock) -> tuple[Drafts, Clock]:
     """Every record as an event; JSON that has no event code is refused."""
-    records, refused = _records(lines)
-    is_event = records["code"].str.contains(r"^\d+(\.0)?$").fill_null(False)
-    nameless = refusals(records.filter(~is_event), "EventID", "expected a Windows event with a whole number as EventID")
-    coded = _coded(records.filter(is_event))
+    records = _records(lines)
+    is_event = records.fields["code"].str.contains(r"^\d+(\.0)?$").fill_null(False)
+    reason = "expected a Windows event with a whole number as EventID"
+    nameless = refusals(records.fields.filter(~is_event), "EventID", reason)
+    coded = _coded(records.fields.filter(is_event))
     present = coded["domain"].unique()
     events = {domain: _draft(coded, domain, clock) for domain in _COLUMNS if domain in present}
-    return Drafts(events, pl.concat([refused, nameless])), clock
+    return Drafts(events, pl.concat([records.refused, nameless]), records.unmapped, records.total), clock
 
 
 # Flavours
 
 
-def _records(lines: pl.DataFrame, data: Sequence[str] = _DATA) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """One row a record: `line`, `text`, the envelope's parts and the fields of `data`, as text."""
-    has = {name: _mentions(lines, name) for name in ("event_data", "winlog", "EventData", "EventData_dynamic")}
-    raw, refused = json_records(lines, _wanted(has, data))
-    places = [raw.select(data)]
-    envelope = raw.select(pl.coalesce(*names).alias(part) for part, names in _ENVELOPE.items())
-    if has["event_data"]:
-        places.append(raw.select(pl.col("event_data").struct.field(*data)))
-    if has["winlog"]:
-        inner = raw.select(pl.col("winlog").struct.unnest())
-        places.append(inner.select(pl.col("event_data").struct.field(*data)))
-        envelope = envelope.with_columns(pl.coalesce(part, inner[name]).alias(part) for part, name in _WINLOG.items())
-    places += [_packed(raw[name], data) for name in ("EventData", "EventData_dynamic") if has[name]]
-    fields = pl.DataFrame([_first_given([place[name] for place in places]) for name in data])
-    return pl.concat([raw.select("line", "text"), envelope, fields], how="horizontal"), refused
+def _records(lines: pl.DataFrame) -> Records:
+    """One row a record: `line`, `text`, the envelope's parts and the event's own fields, as text."""
+    read = json_records(lines, _WANTED)
+    fields = read.fields.with_columns(_first_given(read.fields, part) for part in _ENVELOPE)
+    packed = [name for name in _PACKED if fields[name].null_count() < fields.height]
+    places = [fields.select(_DATA), *(_packed(fields[name]) for name in packed)]
+    own = (
+        pl.DataFrame([_first([place[name] for place in places]) for name in _DATA]) if packed else fields.select(_DATA)
+    )
+    return replace(read, fields=fields.select("line", "text", *_ENVELOPE).hstack(own))
 
 
-def _mentions(lines: pl.DataFrame, name: str) -> bool:
-    return bool(lines["text"].str.contains(f'"{name}"', literal=True).any())
+def _first_given(fields: pl.DataFrame, part: str) -> pl.Expr:
+    """A part of the envelope from the best of its names; names that no record has are left out, for each costs time."""
+    names = [name for name in _ENVELOPE[part] if fields[name].null_count() < fields.height]
+    return pl.coalesce(names or _ENVELOPE[part][0]).alias(part)
 
 
-def _wanted(has: dict[str, bool], names: Sequence[str]) -> pl.Schema:
-    """The fields to read from JSON; containers only where there are any, for they cost time."""
-    data = pl.Struct(dict.fromkeys(names, pl.String()))
-    envelope = [name for some in _ENVELOPE.values() for name in some]
-    fields: dict[str, pl.DataType] = dict.fromkeys([*names, *envelope], pl.String())
-    if has["winlog"]:
-        fields["winlog"] = pl.Struct(dict.fromkeys(_WINLOG.values(), pl.String()) | {"event_data": data})
-    if has["event_data"]:
-        fields["event_data"] = data
-    return pl.Schema(fields | {name: pl.String() for name in ("EventData", "EventData_dynamic") if has[name]})
-
-
-def _first_given(places: list[pl.Series]) -> pl.Series:
+def _first(places: list[pl.Series]) -> pl.Series:
     first, *others = places
     for other in others:
         first = first.zip_with(first.is_not_null(), other)
     return first
 
 
-def _packed(texts: pl.Series, names: Sequence[str]) -> pl.DataFrame:
+def _packed(texts: pl.Series) -> pl.DataFrame:
     """The fields inside Log Analytics' `EventData`, which is JSON or XML in a string."""
     numbered = pl.DataFrame({"line": range(len(texts)), "text": texts}, schema_overrides={"line": pl.Int64})
     as_json = numbered.filter(pl.col("text").str.starts_with("{"))
-    parsed, _ = json_records(as_json, pl.Schema(dict.fromkeys(names, pl.String())))
+    parsed = json_records(as_json, _OWN).fields
     as_xml = numbered.filter(pl.col("text").str.starts_with("<"))
-    tagged = as_xml.with_columns(_tagged(name) for name in names)
+    tagged = as_xml.with_columns(_tagged(name) for name in _DATA)
     found = pl.concat([parsed, tagged]).drop("text")
-    return numbered.select("line").join(found, on="line", how="left", maintain_order="left").select(names)
+    return numbered.select("line").join(found, on="line", how="left", maintain_order="left").select(_DATA)
 
 
 def _tagged(name: str) -> pl.Expr:
     value = pl.col("text").str.extract(rf"<Data Name=[\"']{name}[\"']>([^<]*)</Data>")
-    return value.str.replace_many(_XML_ENTITIES).alias(name)
+    return pl.when(~value.is_in(_NOTHING)).then(value.str.replace_many(_XML_ENTITIES)).alias(name)
 
 
 # Meaning
@@ -239,11 +241,6 @@ def _time(clock: Clock) -> pl.Expr:
     return pl.coalesce(pl.when(is_own).then(own), stamp, own)
 
 
-def _given(*names: str) -> pl.Expr:
-    """The first of these fields that says something; a dash says nothing."""
-    return pl.coalesce(pl.when(~pl.col(name).is_in(["", "-", "(null)"])).then(pl.col(name)) for name in names)
-
-
 def _after(name: str, label: str) -> pl.Expr:
     """The rest of the line behind `label`. Two cuts are many times faster than one extraction."""
     tells = pl.when(pl.col(name).str.contains(label)).then(pl.col(name))
@@ -269,9 +266,9 @@ def _uid() -> pl.Expr:
 
 def _actor() -> pl.Expr:
     """Who acted. `AccountName` is NXLog's account of the writing process: of Sysmon that is always Sysmon itself."""
-    writer = pl.when(pl.col("channel") != "sysmon").then(_given("AccountName"))
+    writer = pl.when(pl.col("channel") != "sysmon").then(pl.col("AccountName"))
     said = [_after(name, r"\n\s*User(?:Id)? ?= ?") for name in ("ContextInfo", "param2", "param3")]
-    return pl.coalesce(_given("User", "SourceUser", "SubjectUserName"), *said, writer)
+    return pl.coalesce(pl.coalesce("User", "SourceUser", "SubjectUserName"), *said, writer)
 
 
 _COMMON: dict[str, pl.Expr] = {
@@ -282,79 +279,83 @@ _COMMON: dict[str, pl.Expr] = {
     "status": _status(),
     "device_hostname": pl.col("computer"),
     "actor_user_name": _actor(),
-    "src_endpoint_ip": _given("SourceIp", "SourceAddress", "IpAddress", "ClientAddress"),
+    "src_endpoint_ip": pl.coalesce("SourceIp", "SourceAddress", "IpAddress", "ClientAddress"),
 }
 
 _LAUNCHES = pl.col("activity") == "launch"
 _TARGETS = pl.col("activity").is_in(["access", "inject"])
-_ACTING = _given("Image", "SourceImage", "ProcessName", "Application", "CallerProcessName", "ModifyingApplication")
-_ACTING_UID = _given("ProcessGuid", "SourceProcessGUID", "SourceProcessGuid", "ProcessId", "ProcessID")
+_ACTING = pl.coalesce("Image", "SourceImage", "ProcessName", "Application", "CallerProcessName", "ModifyingApplication")
+_ACTING_UID = pl.coalesce("ProcessGuid", "SourceProcessGUID", "SourceProcessGuid", "ProcessId", "ProcessID")
 _HOST_APPLICATION = pl.coalesce(_after(name, r"Host ?Application ?= ?") for name in ("ContextInfo", "param2", "param3"))
 _IS_KEY = pl.col("ObjectType") == "Key"
 _IS_GROUP = pl.col("event_code").is_in(GROUP_CODES)
-_MEMBER = _given("MemberName").str.replace(r"^(?i)cn=([^,]*).*$", "${1}")
+_MEMBER = pl.col("MemberName").str.replace(r"^(?i)cn=([^,]*).*$", "${1}")
 _IS_KERBEROS = pl.col("activity").str.starts_with("kerberos")
-_TARGET_USER = pl.when(_IS_GROUP).then(_MEMBER).otherwise(_given("TargetUserName"))
-_PARENT = _given("ParentImage", "ParentProcessName")
-_DETAIL = _squeezed(_given("RelativeTargetName", "Properties", "SubStatus", "Status", "AttributeLDAPDisplayName"))
+_TARGET_USER = pl.when(_IS_GROUP).then(_MEMBER).otherwise(pl.col("TargetUserName"))
+_PARENT = pl.coalesce("ParentImage", "ParentProcessName")
+_DETAIL = _squeezed(pl.coalesce("RelativeTargetName", "Properties", "SubStatus", "Status", "AttributeLDAPDisplayName"))
 
 _COLUMNS: dict[Domain, dict[str, pl.Expr]] = {
     Domain.ENDPOINT: {
         "actor_process_file_path": pl.when(_LAUNCHES).then(_PARENT).otherwise(_ACTING),
-        "actor_process_uid": pl.when(_LAUNCHES).then(_given("ParentProcessGuid", "ProcessId")).otherwise(_ACTING_UID),
+        "actor_process_uid": pl.when(_LAUNCHES)
+        .then(pl.coalesce("ParentProcessGuid", "ProcessId"))
+        .otherwise(_ACTING_UID),
         "process_file_path": pl.when(_LAUNCHES)
-        .then(_given("Image", "NewProcessName"))
+        .then(pl.coalesce("Image", "NewProcessName"))
         .when(_TARGETS)
-        .then(_given("TargetImage"))
+        .then(pl.col("TargetImage"))
         .otherwise(_ACTING),
         "process_uid": pl.when(_LAUNCHES)
-        .then(_given("ProcessGuid", "NewProcessId"))
+        .then(pl.coalesce("ProcessGuid", "NewProcessId"))
         .when(_TARGETS)
-        .then(_given("TargetProcessGUID", "TargetProcessGuid"))
+        .then(pl.coalesce("TargetProcessGUID", "TargetProcessGuid"))
         .otherwise(_ACTING_UID),
-        "process_cmd_line": pl.coalesce(_given("CommandLine"), _HOST_APPLICATION),
-        "process_integrity": _given("IntegrityLevel", "MandatoryLabel").replace(_INTEGRITY),
+        "process_cmd_line": pl.coalesce(pl.col("CommandLine"), _HOST_APPLICATION),
+        "process_integrity": pl.coalesce("IntegrityLevel", "MandatoryLabel").replace(_INTEGRITY),
         "file_path": pl.coalesce(
-            _given("TargetFilename", "PipeName"),
-            pl.when(~_IS_KEY).then(_given("ObjectName")),
-            _given("ServiceFileName", "ImagePath", "TaskName", "Device"),
+            pl.coalesce("TargetFilename", "PipeName"),
+            pl.when(~_IS_KEY).then(pl.col("ObjectName")),
+            pl.coalesce("ServiceFileName", "ImagePath", "TaskName", "Device"),
         ),
-        "reg_key_path": pl.coalesce(_given("TargetObject"), pl.when(_IS_KEY).then(_given("ObjectName"))),
-        "module_file_path": _given("ImageLoaded"),
+        "reg_key_path": pl.coalesce(pl.col("TargetObject"), pl.when(_IS_KEY).then(pl.col("ObjectName"))),
+        "module_file_path": pl.col("ImageLoaded"),
         "script_content": pl.coalesce(
-            _given("ScriptBlockText", "Payload"),
-            pl.when(pl.col("channel") == "windows-powershell").then(_given("param3", "param1")),
+            pl.coalesce("ScriptBlockText", "Payload"),
+            pl.when(pl.col("channel") == "windows-powershell").then(pl.coalesce("param3", "param1")),
         ).str.slice(0, SCRIPT_CHARS),
-        "actual_permissions": _squeezed(_given("GrantedAccess", "AccessMask", "PrivilegeList", "EnabledPrivilegeList")),
+        "actual_permissions": _squeezed(
+            pl.coalesce("GrantedAccess", "AccessMask", "PrivilegeList", "EnabledPrivilegeList")
+        ),
     },
     Domain.IDENTITY: {
-        "user_name": pl.coalesce(_TARGET_USER, _given("SubjectUserName", "AccountName")),
-        "src_endpoint_hostname": _given("WorkstationName", "Workstation"),
-        "logon_type": _given("LogonType").replace(_LOGON_TYPES),
+        "user_name": pl.coalesce(_TARGET_USER, pl.coalesce("SubjectUserName", "AccountName")),
+        "src_endpoint_hostname": pl.coalesce("WorkstationName", "Workstation"),
+        "logon_type": pl.col("LogonType").replace(_LOGON_TYPES),
         "auth_protocol": pl.when(_IS_KERBEROS)
         .then(pl.lit("kerberos"))
         .when(pl.col("activity") == "credential check")
         .then(pl.lit("ntlm"))
-        .otherwise(_given("AuthenticationPackageName")),
-        "service_name": _given("ServiceName", "ShareName", "TargetName", "ObjectServer"),
+        .otherwise(pl.col("AuthenticationPackageName")),
+        "service_name": pl.coalesce("ServiceName", "ShareName", "TargetName", "ObjectServer"),
         "status_detail": _DETAIL,
-        "group_name": pl.when(_IS_GROUP).then(_given("TargetUserName")),
+        "group_name": pl.when(_IS_GROUP).then(pl.col("TargetUserName")),
         "actor_process_file_path": _ACTING,
     },
     Domain.NETWORK: {
         "src_endpoint_port": pl.col("SourcePort"),
-        "dst_endpoint_ip": _given("DestinationIp", "DestAddress"),
+        "dst_endpoint_ip": pl.coalesce("DestinationIp", "DestAddress"),
         "dst_endpoint_port": pl.coalesce("DestinationPort", "DestPort"),
         "connection_info_protocol_name": pl.col("Protocol").replace(_PROTOCOLS),
-        "status_detail": pl.coalesce(_given("Direction", "Initiated").replace(_DIRECTIONS), _given("FilterName")),
+        "status_detail": pl.coalesce(pl.coalesce("Direction", "Initiated").replace(_DIRECTIONS), pl.col("FilterName")),
         "actor_process_file_path": _ACTING,
     },
     Domain.DNS: {
-        "dst_endpoint_ip": _given("DnsServerIpAddress", "DNSServerAddress"),
-        "query_hostname": _given("QueryName"),
-        "query_type": _given("QueryType").replace(_QUERY_TYPES),
-        "rcode": _given("QueryStatus", "Status").replace(_RCODES),
-        "answers": _given("QueryResults").str.replace_all("::ffff:", "").str.strip_chars(";").str.replace_all(";", ","),
+        "dst_endpoint_ip": pl.coalesce("DnsServerIpAddress", "DNSServerAddress"),
+        "query_hostname": pl.col("QueryName"),
+        "query_type": pl.col("QueryType").replace(_QUERY_TYPES),
+        "rcode": pl.coalesce("QueryStatus", "Status").replace(_RCODES),
+        "answers": pl.col("QueryResults").str.replace_all("::ffff:", "").str.strip_chars(";").str.replace_all(";", ","),
         "actor_process_file_path": _ACTING,
     },
 }

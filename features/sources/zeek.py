@@ -8,7 +8,7 @@ import polars as pl
 from features.events import Domain
 from features.hashing import hex64
 from features.moments import moment
-from features.records import is_json_object, json_records
+from features.records import Wanted, is_json_object, json_records
 from features.source import NAMELESS, Drafts, Source, refusal, refusals
 
 #: What each log is about; others are network, named by their log.
@@ -43,8 +43,12 @@ _FIELDS = (
     "username", "user", "hostname", "tx_hosts", "rx_hosts", "client_addr", "server_addr", "src", "dst", "p",
     "established", "auth_success", *sorted(set(_DETAILS.values()) - {"method"}),
 )  # fmt: skip
-_JSON_NAMES = {name: name.replace(".", "_") for name in _FIELDS if "." in name}
-_LOG_NAMES = ("_path", "@stream")
+_LISTS = ("answers", "tx_hosts", "rx_hosts", "uids", "msg_types")
+_WANTED = Wanted(
+    {name: (name, name.replace(".", "_")) if "." in name else (name,) for name in _FIELDS}
+    | {"log": ("_path", "@stream")},
+    whole=_LISTS,
+)
 _UNSET = ["-", "(empty)", ""]
 
 
@@ -152,13 +156,9 @@ def _columns(rows: pl.DataFrame, header: Header) -> pl.DataFrame:
 
 
 def _parse_json(lines: pl.DataFrame, header: Header) -> tuple[Drafts, Header]:
-    names = [*_FIELDS, *_JSON_NAMES.values(), *_LOG_NAMES]
-    records, refused = json_records(lines, pl.Schema(dict.fromkeys(names, pl.String())))
-    records = records.with_columns(
-        *(pl.coalesce(name, flat).alias(name) for name, flat in _JSON_NAMES.items()),
-        pl.coalesce(*_LOG_NAMES, pl.lit(header.log)).alias("log"),
-    )
-    parts = [Drafts(refused=refused)]
+    read = json_records(lines, _WANTED)
+    records = read.fields.with_columns(pl.col("log").fill_null(header.log))
+    parts = [Drafts({}, read.refused, read.unmapped, read.total)]
     for log in records["log"].unique(maintain_order=True):
         drafts, header = _parse_json_log(records.filter(pl.col("log") == log), replace(header, log=log))
         parts.append(drafts)
@@ -168,8 +168,7 @@ def _parse_json(lines: pl.DataFrame, header: Header) -> tuple[Drafts, Header]:
 def _parse_json_log(records: pl.DataFrame, header: Header) -> tuple[Drafts, Header]:
     if header.log in _NO_ONES_ACT:
         return _told_once(header)
-    lists = [name for name in ("answers", "tx_hosts", "rx_hosts", "uids", "msg_types") if name in records.columns]
-    plain = records.with_columns(pl.col(lists).str.replace_all(r'[\[\]"]|, (")', "${1}").str.replace_all('"', ","))
+    plain = records.with_columns(pl.col(_LISTS).str.replace_all(r'[\[\]"]|, ?(")', "${1}").str.replace_all('"', ","))
     return _drafts(plain, header.log), header
 
 
