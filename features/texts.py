@@ -1,6 +1,19 @@
 """Polars expressions that boil an event's columns down to short texts a recipe can count."""
 
+from urllib.parse import unquote
+
 import polars as pl
+
+#: The part of a URL's path that its template keeps, in characters.
+TEMPLATE_CHARS = 1024
+
+_ENDING = r"(?i)\.[a-z]{1,4}\d?$"
+_STILL_ENCODED = r"(?i)%[0-9a-f]{2}|[\x00-\x1f\x7f]"
+_GUID = r"\{?[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\}?"
+#: A signed JSON text (RFC 7515): its first brace in base64, in lower case.
+_SIGNED = r"^eyj[\w.+=*-]{12,}$"
+_STARS = r"\*(?:[-_.:]?\*)+"
+_WOVEN = r"\*[a-z]+\*[a-z]+\*"
 
 
 def base_name(path: pl.Expr) -> pl.Expr:
@@ -19,6 +32,53 @@ def folder(path: pl.Expr) -> pl.Expr:
     'c:\\windows'
     """
     return path.str.extract(r"^(.+)[\\/][^\\/]*$")
+
+
+def template(path: pl.Expr) -> pl.Expr:
+    """A URL's path with `*` for what differs between two requests of one kind: ids, numbers, hashes, dates, tokens.
+
+    Percent-encoding is decoded once; what is encoded still (twice, that is) and control characters become `%*`. Matrix
+    parameters and what is behind the first 1,024 characters are cut.
+
+    >>> pl.select(template(pl.lit("/user/4711/a1b2c3d4e5f6.html;jsessionid=0A"))).item()
+    '/user/*/*.html'
+    """
+    return path.map_batches(_templates, return_dtype=pl.String)
+
+
+def _templates(paths: pl.Series) -> pl.Series:
+    """Each distinct path is looked at once."""
+    distinct = paths.drop_nulls().unique()
+    return paths.replace(distinct, pl.select(_template(pl.lit(distinct))).to_series())
+
+
+def _template(path: pl.Expr) -> pl.Expr:
+    decoded = path.str.slice(0, TEMPLATE_CHARS).map_batches(_decoded, return_dtype=pl.String)
+    uncut = decoded.str.replace_all(_STILL_ENCODED, "%*").str.replace_all(r";[^/]*", "")
+    return uncut.str.split("/").list.eval(_segment(pl.element())).list.join("/")
+
+
+def _decoded(paths: pl.Series) -> pl.Series:
+    encoded = paths.filter(paths.str.contains("%", literal=True)).unique()
+    return paths.replace(encoded, pl.Series([unquote(path) for path in encoded], dtype=pl.String))
+
+
+def _segment(segment: pl.Expr) -> pl.Expr:
+    """One part of a path: its ending stays, its stem becomes `*` where it is a token as a whole."""
+    stem = segment.str.replace(_ENDING, "")
+    ending = pl.coalesce(segment.str.extract(f"({_ENDING})"), pl.lit("")).str.to_lowercase()
+    low = stem.str.to_lowercase().str.replace_all(_GUID, "*").str.replace_all(r"[0-9a-f]{8,}|\d+", "*")
+    low = low.str.replace_all(_STARS, "*")
+    is_token = _is_base64(stem) | low.str.contains(_WOVEN) | low.str.contains(_SIGNED)
+    return pl.when(is_token).then(pl.lit("*")).otherwise(low) + ending
+
+
+def _is_base64(stem: pl.Expr) -> pl.Expr:
+    """At least 16 letters of both cases and figures, with no word of more than 7 small letters among them."""
+    letters = (
+        stem.str.contains(r"^[A-Za-z0-9_+~-]{16,}={0,2}$") & stem.str.contains(r"[A-Z]") & stem.str.contains(r"\d")
+    )
+    return letters & stem.str.contains("[a-z]") & ~stem.str.contains(r"[a-z]{8}")
 
 
 def size(number: pl.Expr) -> pl.Expr:

@@ -1,4 +1,4 @@
-"""Bytes out of gzip, zstandard, tar and zip, block by block; what is good before damage comes first."""
+"""Bytes out of gzip, zstandard, tar, zip and evtx, block by block; what is good before damage comes first."""
 
 import io
 import struct
@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Protocol, Self
 
 import zstandard
+
+from features import evtx
 
 _READ_BYTES = 1 << 18
 _GZIP_FEED = 1 << 14
@@ -71,12 +73,14 @@ def _file_blocks(file: Path) -> Blocks:
 
 
 def _unpacked(blocks: Blocks) -> Blocks:
-    """The bytes inside gzip or zstandard, however often wrapped; other bytes as they are."""
-    head, blocks = peek(blocks, 4)
+    """The bytes inside gzip or zstandard, however often wrapped; a binary event log as lines; others as they are."""
+    head, blocks = peek(blocks, len(evtx.SIGNATURE))
     if head.startswith(_GZIP):
         return _unpacked(_decompressed(blocks, lambda: zlib.decompressobj(wbits=31), _GZIP_FEED, "gzip"))
     if head.startswith(_ZSTD):
         return _unpacked(_decompressed(blocks, zstandard.ZstdDecompressor().decompressobj, _ZSTD_FEED, "zstandard"))
+    if head.startswith(evtx.SIGNATURE):
+        return _event_lines(blocks)
     return blocks
 
 
@@ -108,6 +112,13 @@ def _pieces(blocks: Blocks, size: int) -> Blocks:
     for block in blocks:
         for at in range(0, len(block), size):
             yield block[at : at + size]
+
+
+def _event_lines(blocks: Blocks) -> Blocks:
+    stream = _BlockReader(blocks)
+    unreadable = yield from evtx.event_lines(stream)
+    if stream.damage or unreadable:
+        raise Damaged("; ".join(str(reason) for reason in (stream.damage, unreadable) if reason))
 
 
 def _replay(seen: list[bytes], damage: Damaged | None, rest: Blocks) -> Blocks:
@@ -158,7 +169,7 @@ def _tar_blocks(archive: tarfile.TarFile, entry: tarfile.TarInfo, stream: "_Bloc
 
 
 class _BlockReader(io.RawIOBase):
-    """Blocks as a file for tarfile; ends at damage and remembers it, so that no good byte is lost."""
+    """Blocks as a file; ends at damage and remembers it, so that no good byte is lost."""
 
     def __init__(self, blocks: Blocks) -> None:
         self.damage: Damaged | None = None

@@ -5,6 +5,7 @@ import polars as pl
 from agents import alerts
 from agents.recipe import Recipe
 from features.events import Domain
+from features.registered import registered_domain
 from features.texts import base_name, letters, size
 from features.words.burst import Burst
 from features.words.fan import Fan
@@ -12,7 +13,7 @@ from features.words.rarity import Rarity
 from models.offline import Ask
 
 _name = pl.col("query_hostname")
-_site = pl.coalesce(_name.str.extract(r"([^.]+\.[^.]+)$"), _name)
+_site = registered_domain(_name)
 _label = _name.str.extract(r"^([^.]+)")
 
 RECIPE = Recipe(

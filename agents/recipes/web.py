@@ -5,14 +5,14 @@ import polars as pl
 from agents import alerts
 from agents.recipe import Recipe
 from features.events import Domain
-from features.texts import folder, joined, network_of, size
+from features.texts import folder, joined, network_of, size, template
 from features.words.burst import Burst
 from features.words.fan import Fan
 from features.words.rarity import Rarity
 from models.offline import Ask
 
 _path = pl.col("http_request_url_path").str.to_lowercase()
-_template = _path.str.replace_all(r"[0-9a-f]{8,}|\d+", "*")
+_template = template(pl.col("http_request_url_path"))
 
 RECIPE = Recipe(
     domain=Domain.WEB,

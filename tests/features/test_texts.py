@@ -1,13 +1,15 @@
 """Short texts keep what a recipe counts and drop the rest."""
 
 from collections.abc import Callable
+from datetime import date
+from uuid import UUID
 
 import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from features.texts import base_name, folder, joined, letters, network_of, shape, size
+from features.texts import TEMPLATE_CHARS, base_name, folder, joined, letters, network_of, shape, size, template
 
 
 def read(made: Callable[[pl.Expr], pl.Expr], value: str | int | float | None, kind: type[pl.DataType]) -> str | None:
@@ -15,7 +17,7 @@ def read(made: Callable[[pl.Expr], pl.Expr], value: str | int | float | None, ki
     return found
 
 
-@pytest.mark.parametrize("made", [base_name, folder, shape, network_of, letters])
+@pytest.mark.parametrize("made", [base_name, folder, shape, template, network_of, letters])
 def test_what_is_missing_stays_missing(made: Callable[[pl.Expr], pl.Expr]) -> None:
     assert read(made, None, pl.String) is None
 
@@ -83,3 +85,49 @@ def test_what_is_no_address_is_in_no_network() -> None:
 def test_texts_are_joined_without_what_is_missing() -> None:
     frame = pl.DataFrame({"a": ["x", None, "x"], "b": ["y", "y", None]})
     assert frame.select(joined(pl.col("a"), pl.col("b"))).to_series().to_list() == ["x y", "y", "x"]
+
+
+@pytest.mark.parametrize(
+    ("path", "expected"),
+    [
+        ("/user/4711/a1b2c3d4e5f6.html", "/user/*/*.html"),
+        ("/", "/"),
+        ("/blog/2020/10/08/post-2020-10-08", "/blog/*/*/*/post-*"),
+        ("/item/3F2504E0-4F89-11D3-9A0C-0305E82C3301/x.JPG", "/item/*/x.jpg"),
+        ("/dl/dGhpcyBpcyBhIHRva2Vu1A==", "/dl/*"),
+        ("/in/eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIx.abc-_1", "/in/*"),
+        ("/s/x9k2m4q8z0.php", "/s/*.php"),
+        ("/GetUserByIdAndName", "/getuserbyidandname"),
+        ("/cart;jsessionid=0A1B/pay;a=b", "/cart/pay"),
+        ("/a/%2e%2e/%2E%2E/etc", "/a/../../etc"),
+        ("/a/%252e%252e/x", "/a/%*%*/x"),
+        ("/a%00.php", "/a%*.php"),
+    ],
+)
+def test_a_template_has_stars_for_ids_and_tokens(path: str, expected: str) -> None:
+    assert read(template, path, pl.String) == expected
+
+
+URL_PIECES = st.sampled_from(
+    [*"/.;%-_:*=", "%2e", "%25", "%3b", "%2f", "%00", "12", "a1b2c3", "deadbeef", "Ab1", "eyJ", ".php"]
+)
+
+
+@settings(deadline=None, max_examples=200)
+@given(st.lists(URL_PIECES | st.text(max_size=4), max_size=12).map("".join))
+def test_a_template_is_its_own(path: str) -> None:
+    once = read(template, path, pl.String)
+    assert read(template, once, pl.String) == once
+
+
+@settings(deadline=None)
+@given(st.uuids(), st.uuids(), st.integers(0), st.integers(0), st.dates(), st.dates())
+def test_requests_of_one_kind_have_one_template(
+    one: UUID, other: UUID, first: int, second: int, early: date, late: date
+) -> None:
+    a, b = (f"/v1/{i}/{n}/{i.hex}.html/{d}" for i, n, d in ((one, first, early), (other, second, late)))
+    assert read(template, a, pl.String) == read(template, b, pl.String)
+
+
+def test_a_template_of_a_long_path_is_short() -> None:
+    assert len(read(template, "/abc" * 100_000, pl.String) or "") == TEMPLATE_CHARS
