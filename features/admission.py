@@ -1,16 +1,15 @@
 """The door: drafts of events come out with their domain's exact columns, or are refused with a reason."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import polars as pl
 
-from features import entities
 from features.events import STRING, TIME, Domain, schema
 from features.files import LINE_BYTES
 from features.hashing import hex64
 from features.lines import BLANK, CONTROL
+from features.naming import normalised
 from features.source import NAMELESS, REFUSED, Drafts, refusals
 
 #: Longest value shown with a refusal, in characters.
@@ -19,36 +18,6 @@ SHOWN_CHARS = 120
 _NONE = pl.DataFrame(schema=NAMELESS)
 _MOST_PORT, _MOST_INT32, _MOST = 65_535, 2**31 - 1, 2**53
 _FIRST, _LAST = datetime(1970, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC)
-
-#: How each column that names something is written.
-_WRITING: dict[str, Callable[[pl.Expr], pl.Expr]] = {
-    "device_hostname": entities.host,
-    "src_endpoint_hostname": entities.host,
-    "dst_endpoint_hostname": entities.site,
-    "query_hostname": entities.site,
-    "actor_user_name": entities.user,
-    "user_name": entities.user,
-    "src_endpoint_ip": entities.address,
-    "dst_endpoint_ip": entities.address,
-    "actor_process_file_path": entities.path,
-    "process_file_path": entities.path,
-    "module_file_path": entities.path,
-    "file_path": entities.path,
-    "reg_key_path": entities.registry_key,
-    "activity_name": entities.named,
-    "service_name": entities.named,
-    "group_name": entities.named,
-    "connection_info_protocol_name": entities.named,
-    "app_name": entities.named,
-    "status": entities.named,
-    "logon_type": entities.named,
-    "auth_protocol": entities.named,
-    "process_integrity": entities.named,
-    "query_type": entities.code,
-    "rcode": entities.code,
-    "http_request_http_method": entities.code,
-}
-_NORMAL = {name: write(pl.col(name)).alias(name) for name, write in _WRITING.items()}
 
 
 @dataclass(frozen=True)
@@ -159,28 +128,19 @@ def _figures(given: pl.Series) -> pl.Series:
 
 def _finished(draft: pl.DataFrame, domain: Domain, source: str, member: str | None) -> pl.DataFrame:
     """Every column of the domain's schema in order, names normalised, `uid` filled."""
-    given = {column.name: column for column in draft.get_columns()}
+    wanted = schema(domain)
+    given = {column.name: column for column in normalised(draft).get_columns()}
     given["uid"] = _with_ids(given.get("uid"), given["text"])
     given |= {"source": _alike("source", source, draft.height), "member": _alike("member", member, draft.height)}
     columns = [
-        _written(given[name], kind) if name in given else _alike(name, None, draft.height, kind)
-        for name, kind in schema(domain).items()
+        given[name].cast(TIME if name == "time" else kind) if name in given else _alike(name, None, draft.height, kind)
+        for name, kind in wanted.items()
     ]
     return pl.DataFrame(columns)
 
 
 def _alike(name: str, value: str | None, rows: int, kind: pl.DataType = STRING) -> pl.Series:
     return pl.Series(name, [value], dtype=kind).new_from_index(0, rows)
-
-
-def _written(column: pl.Series, kind: pl.DataType) -> pl.Series:
-    """A column as its schema has it. Names repeat, so each distinct one is normalised once."""
-    column = column.cast(TIME if column.name == "time" else kind)
-    if column.name not in _NORMAL:
-        return column
-    distinct = column.drop_nulls().unique()
-    normal = distinct.to_frame().select(_NORMAL[column.name]).to_series()
-    return column.replace_strict(distinct, normal, return_dtype=kind) if len(distinct) else column
 
 
 def _with_ids(uids: pl.Series | None, texts: pl.Series) -> pl.Series:

@@ -16,7 +16,7 @@ from features.mistakes import AskedWrong
 from features.unpacking import Blocks, Damaged, broken, contents, peek
 
 #: Bytes of text in one frame of lines, and the longest line that is kept whole.
-CHUNK_BYTES = 16 << 20
+CHUNK_BYTES = 32 << 20
 LINE_BYTES = 1 << 20
 
 #: How a whole JSON document of records begins: an array of objects, or CloudTrail's object around one.
@@ -159,20 +159,33 @@ def _lined_up(block_N: NDArray[np.uint8], records_depth: int, place: NDArray[np.
 def _cut_at_line_ends(blocks: Iterable[bytes]) -> Blocks:
     """Chunks that end where a line ends; an endless line is cut, and the line that damage cut is left out."""
     parts: list[bytes] = []
+    size = 0
     damage: Damaged | None = None
     try:
         for block in blocks:
             parts.append(block)
-            if sum(map(len, parts)) < CHUNK_BYTES:
+            size += len(block)
+            if size < CHUNK_BYTES:
                 continue
-            whole, line_end, rest = b"".join(parts).rpartition(b"\n")
+            whole, rest = _parted(parts)
             parts = [rest[: LINE_BYTES + 1]]
-            if line_end:
-                yield whole + line_end
+            size = len(parts[0])
+            if whole:
+                yield whole
     except Damaged as error:
         damage = error
-        parts = list(b"".join(parts).rpartition(b"\n")[:2])
+        parts = [_parted(parts)[0]]
     if any(parts):
         yield b"".join(parts)
     if damage:
         raise damage
+
+
+def _parted(parts: list[bytes]) -> tuple[bytes, bytes]:
+    """What ends with the last line end, and the rest, each copied once."""
+    for last in range(len(parts) - 1, -1, -1):
+        after = parts[last].rfind(b"\n") + 1
+        if after:
+            rest = b"".join([parts[last][after:], *parts[last + 1 :]])
+            return b"".join([*parts[:last], parts[last][:after]]), rest
+    return b"", b"".join(parts)

@@ -7,6 +7,8 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from features.views import eight, word
+
 Text = NDArray[np.uint8]
 
 #: What can be wrong; a step gives it negated.
@@ -37,19 +39,10 @@ def past_blanks(text: Text, at: int, end: int) -> int:
 
 
 @njit(cache=True, inline="always")
-def eight(text: Text, at: int) -> np.uint64:
-    """Eight bytes as one little-endian number; written out, for then it is one load."""
-    low = np.uint64(text[at]) | np.uint64(text[at + 1]) << np.uint64(8) | np.uint64(text[at + 2]) << np.uint64(16)
-    low |= np.uint64(text[at + 3]) << np.uint64(24) | np.uint64(text[at + 4]) << np.uint64(32)
-    high = np.uint64(text[at + 5]) << np.uint64(40) | np.uint64(text[at + 6]) << np.uint64(48)
-    return low | high | np.uint64(text[at + 7]) << np.uint64(56)
-
-
-@njit(cache=True, inline="always")
-def _is_plain(word: np.uint64) -> bool:
+def _is_plain(bytes_8: np.uint64) -> bool:
     """Whether none of eight bytes is a quote, a backslash or a control character (Warren, Hacker's Delight, 6-1)."""
-    quote, backslash = word ^ _QUOTES, word ^ _BACKSLASHES
-    ends = ((quote - _ONES) & ~quote) | ((backslash - _ONES) & ~backslash) | ((word - _SPACES) & ~word)
+    quote, backslash = bytes_8 ^ _QUOTES, bytes_8 ^ _BACKSLASHES
+    ends = ((quote - _ONES) & ~quote) | ((backslash - _ONES) & ~backslash) | ((bytes_8 - _SPACES) & ~bytes_8)
     return not (ends & _HIGHS)
 
 
@@ -179,13 +172,13 @@ def is_null(text: Text, at: int) -> bool:
 
 
 @njit(cache=True)
-def _past_word(text: Text, at: int, end: int, word: Text) -> int:
-    if at + len(word) > end:
+def _past_word(text: Text, at: int, end: int, literal: Text) -> int:
+    if at + len(literal) > end:
         return -CUT
-    for place in range(len(word)):
-        if text[at + place] != word[place]:
+    for place in range(len(literal)):
+        if text[at + place] != literal[place]:
             return -NOT_JSON
-    return at + len(word)
+    return at + len(literal)
 
 
 @njit(cache=True)
@@ -222,15 +215,10 @@ def key_hash(text: Text, at: int, end: int) -> np.uint64:
     """A key's hash, as MurmurHash64A mixes; it decides within one record only."""
     code = np.uint64(end - at) * _MIX
     while end - at >= 8:
-        word = eight(text, at) * _MIX
-        code = (code ^ (word ^ (word >> _47))) * _MIX
+        mixed = eight(text, at) * _MIX
+        code = (code ^ (mixed ^ (mixed >> _47))) * _MIX
         at += 8
-    word, shift = np.uint64(0), np.uint64(0)
-    while at < end:
-        word |= np.uint64(text[at]) << shift
-        shift += np.uint64(8)
-        at += 1
-    code = (code ^ word) * _MIX
+    code = (code ^ word(text, at, end)) * _MIX
     return code ^ (code >> _47)
 
 

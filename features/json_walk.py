@@ -45,6 +45,7 @@ DEPTH, FIELDS = 32, 2048
 _SEEN, UNMAPPED = 4096, 1024
 _MOST_UNMAPPED, NAME_BYTES = 768, 200
 _DOT = ord(".")
+_LOW_48 = np.uint64(0xFFFF_FFFF_FFFF)
 
 #: What a value may be: no container; one, which is a value as it is written; one, in which other fields are; or
 #: one that may also be hidden behind a text.
@@ -54,26 +55,39 @@ SCALAR, WHOLE, PARENT, HIDDEN = range(4)
 _UNKNOWN, _INSIDE = -1, -2
 
 
+#: Columns of a node: where its value goes (-1: nowhere), what that may be, the number of its way to the column, the
+#: nodes of a list's first and of each other element (-1: none).
+COLUMN, MAY_BE, WAY, FIRST, EACH = range(5)
+NODE_COLUMNS = 5
+
+#: Running numbers: elements, bytes used of `side` and of `names`, different unmapped fields, all fields.
+ELEMENTS, SIDE, NAMES, DIFFERENT, ALL_FIELDS = range(5)
+TALLIES = 5
+
+#: Columns of the way down: one row a container, from the record to where we are.
+_IS_OBJECT, _NODE, _ELEMENTS, _BEGINS, _COLUMN, _ROW, _KEY_BEGINS, _KEY_ENDS = range(8)
+_WAY_COLUMNS = 8
+
+#: Columns of the unmapped fields: how often each was met, and its path, a part of `names`.
+COUNT, NAME_BEGINS, NAME_ENDS = range(3)
+UNMAPPED_COLUMNS = 3
+
+Numbers = NDArray[np.int64]
+Codes = NDArray[np.uint64]
+
+
 class Trie(NamedTuple):
-    """The wanted fields as nodes: a node's child by the hash of its key, and of a list the first or each element.
+    """The wanted fields as nodes: a node's child by the hash of its key, and what each node is, in NODE_COLUMNS."""
 
-    `column` is where a node's value goes (-1: nowhere) and `may_be` what that may be. Nodes of one column have
-    different numbers `way`, from 1 on: the first that has a value counts.
-    """
-
-    hashes: NDArray[np.uint64]
-    children: NDArray[np.int64]
-    column: NDArray[np.int64]
-    may_be: NDArray[np.int64]
-    way: NDArray[np.uint8]
-    first: NDArray[np.int64]
-    each: NDArray[np.int64]
+    hashes: Codes
+    children: Numbers
+    nodes_NK: Numbers
 
 
 class Values(NamedTuple):
     """The values of C columns in N rows, as Arrow's string views, and by which way each was found (0: not at all)."""
 
-    views_CN2: NDArray[np.uint64]
+    views_CN2: Codes
     way_CN: NDArray[np.uint8]
 
 
@@ -86,7 +100,7 @@ class Found(NamedTuple):
 
     records: Values
     elements: Values
-    row_E: NDArray[np.int64]
+    row_E: Numbers
     side: Text
     buffer: int
 
@@ -94,92 +108,57 @@ class Found(NamedTuple):
 class Unset(NamedTuple):
     """Words of at most eight bytes, as numbers, with their sizes; they stand for no value."""
 
-    words: NDArray[np.uint64]
-    sizes: NDArray[np.int64]
+    words: Codes
+    sizes: Numbers
 
 
 class Unmapped(NamedTuple):
-    """Fields in no one's use: the hash of each path, how often it was met, and its text, a part of `names`."""
+    """Fields that no one reads: by the hash of its path, what is in UNMAPPED_COLUMNS of each, and their names."""
 
-    hashes: NDArray[np.uint64]
-    counts: NDArray[np.int64]
-    begins: NDArray[np.int64]
-    ends: NDArray[np.int64]
+    hashes: Codes
+    fields_UK: Numbers
     names: Text
-
-
-class Tally(NamedTuple):
-    """Running numbers: elements, bytes used of `side` and of `names`, different unmapped fields, and all fields."""
-
-    elements: NDArray[np.int64]
-    side: NDArray[np.int64]
-    names: NDArray[np.int64]
-    unmapped: NDArray[np.int64]
-    fields: NDArray[np.int64]
 
 
 class Faults(NamedTuple):
     """What is wrong with each row, where in the text, and in which column, where that is known."""
 
-    kind_N: NDArray[np.int64]
-    place_N: NDArray[np.int64]
-    column_N: NDArray[np.int64]
-
-
-class _Way(NamedTuple):
-    """From the record down to where we are, one entry a container; and the keys that this record has named."""
-
-    node: NDArray[np.int64]
-    is_object: NDArray[np.bool_]
-    elements: NDArray[np.int64]
-    path: NDArray[np.uint64]
-    begins: NDArray[np.int64]
-    column: NDArray[np.int64]
-    row: NDArray[np.int64]
-    key_begins: NDArray[np.int64]
-    key_ends: NDArray[np.int64]
-    fields: NDArray[np.int64]
-    seen: NDArray[np.uint64]
-    seen_by: NDArray[np.int64]
-
-
-@njit(cache=True)
-def _way() -> _Way:
-    return _Way(
-        np.zeros(DEPTH, dtype=np.int64),
-        np.zeros(DEPTH, dtype=np.bool_),
-        np.zeros(DEPTH, dtype=np.int64),
-        np.zeros(DEPTH, dtype=np.uint64),
-        np.zeros(DEPTH, dtype=np.int64),
-        np.zeros(DEPTH, dtype=np.int64),
-        np.zeros(DEPTH, dtype=np.int64),
-        np.zeros(DEPTH, dtype=np.int64),
-        np.zeros(DEPTH, dtype=np.int64),
-        np.zeros(1, dtype=np.int64),
-        np.zeros(_SEEN, dtype=np.uint64),
-        np.full(_SEEN, -1, dtype=np.int64),
-    )
+    kind_N: Numbers
+    place_N: Numbers
+    column_N: Numbers
 
 
 @njit(cache=True, nogil=True)
 def walk(
     text: Text,
-    begins_N: NDArray[np.int64],
-    ends_N: NDArray[np.int64],
+    begins_N: Numbers,
+    ends_N: Numbers,
     first_row: int,
     last_row: int,
     trie: Trie,
     found: Found,
     unset: Unset,
     unmapped: Unmapped,
-    tally: Tally,
+    tally: Numbers,
     faults: Faults,
 ) -> None:
     """Walk the records of some rows."""
-    way = _way()
+    # An array that is taken out of a tuple is counted each time, so that happens here and nowhere further in.
+    hashes, children, nodes_NK = trie
+    records, elements, row_E, side, buffer = found
+    views_CN2, way_CN = records
+    element_views_CE2, element_way_CE = elements
+    words, sizes = unset
+    unmapped_hashes, unmapped_UK, names = unmapped
+    kind_N, place_N, column_N = faults
+    way_DK, path_D = np.zeros((DEPTH, _WAY_COLUMNS), dtype=np.int64), np.zeros(DEPTH, dtype=np.uint64)
+    seen = np.zeros(_SEEN, dtype=np.uint64)
     for row in range(first_row, last_row):
-        fault, place, column = _record(text, begins_N[row], ends_N[row], row, trie, found, unset, unmapped, tally, way)
-        faults.kind_N[row], faults.place_N[row], faults.column_N[row] = fault, place, column
+        kind_N[row], place_N[row], column_N[row] = _record(
+            text, begins_N[row], ends_N[row], row, hashes, children, nodes_NK,
+            views_CN2, way_CN, element_views_CE2, element_way_CE, row_E, side, buffer,
+            words, sizes, unmapped_hashes, unmapped_UK, names, tally, way_DK, path_D, seen,
+        )  # fmt: skip
 
 
 @njit(cache=True)
@@ -188,111 +167,150 @@ def _record(
     at: int,
     end: int,
     row: int,
-    trie: Trie,
-    found: Found,
-    unset: Unset,
-    unmapped: Unmapped,
-    tally: Tally,
-    way: _Way,
+    hashes: Codes,
+    children: Numbers,
+    nodes_NK: Numbers,
+    views_CN2: Codes,
+    way_CN: NDArray[np.uint8],
+    element_views_CE2: Codes,
+    element_way_CE: NDArray[np.uint8],
+    row_E: Numbers,
+    side: Text,
+    buffer: int,
+    words: Codes,
+    sizes: Numbers,
+    unmapped_hashes: Codes,
+    unmapped_UK: Numbers,
+    names: Text,
+    tally: Numbers,
+    way_DK: Numbers,
+    path_D: Codes,
+    seen: Codes,
 ) -> tuple[int, int, int]:
     """One record: what is wrong (or GOOD), where, and in which column."""
     at = past_blanks(text, at, end)
     if at >= end or text[at] != OPEN_OBJECT:
         return NO_OBJECT, at, -1
-    way.fields[0] = 0
-    _enter(way, 0, True, 0, at, -1, row, np.uint64(0))
-    depth, at, is_first = 0, past_blanks(text, at + 1, end), True
+    _enter(way_DK, path_D, 0, True, 0, at, -1, row, np.uint64(0))
+    depth, fields, at, is_first = 0, 0, past_blanks(text, at + 1, end), True
     while depth >= 0:
         if at >= end:
             return CUT, at, -1
-        if text[at] == (CLOSE_OBJECT if way.is_object[depth] else CLOSE_LIST):
-            _close(text, at + 1, way, depth, found)
+        is_object = way_DK[depth, _IS_OBJECT] != 0
+        if text[at] == (CLOSE_OBJECT if is_object else CLOSE_LIST):
+            column = way_DK[depth, _COLUMN]
+            if column >= 0:  # a container that was wanted whole is a value, as it is written
+                begins, target = way_DK[depth, _BEGINS], way_DK[depth, _ROW]
+                if column < len(way_CN):
+                    _note(text, begins, at + 1, column, target, 1, views_CN2, way_CN, buffer)
+                else:
+                    column -= len(way_CN)
+                    _note(text, begins, at + 1, column, target, 1, element_views_CE2, element_way_CE, buffer)
             depth, at, is_first = depth - 1, past_blanks(text, at + 1, end), False
             continue
         if not is_first:
             if text[at] != COMMA:
                 return NOT_JSON, at, -1
             at = past_blanks(text, at + 1, end)
-        here, target, path = way.node[depth], way.row[depth], way.path[depth]
-        if way.is_object[depth]:
-            after, key = _key(text, at, end, way, depth, found, tally)
+        here, target, path = way_DK[depth, _NODE], way_DK[depth, _ROW], path_D[depth]
+        if is_object:
+            fields += 1
+            if fields > FIELDS:
+                return MANY, at, -1
+            after, key = _key(text, at, end, depth, side, tally, way_DK)
             if after < 0:
                 return -after, at, -1
             path = below(path, key)
-            if _is_twice(path + np.uint64(way.begins[depth]), row, way):
+            if _is_twice(path + np.uint64(way_DK[depth, _BEGINS]), row, seen):
                 return TWICE, at, -1
-            child = _child(trie, here, key) if here >= 0 else here
+            child = _child(hashes, children, here, key) if here >= 0 else here
             at = after
         else:
-            child = _element(trie, here, way.elements[depth]) if here >= 0 else here
-            if here >= 0 and child == trie.each[here] and child >= 0:
-                target = tally.elements[0]
-                if target >= len(found.row_E):
+            child = _element(nodes_NK, here, way_DK[depth, _ELEMENTS]) if here >= 0 else here
+            if here >= 0 and child >= 0 and child == nodes_NK[here, EACH]:
+                target = tally[ELEMENTS]
+                if target >= len(row_E):
                     return MANY, at, -1
-                found.row_E[target] = row
-                tally.elements[0] += 1
-        way.elements[depth] += 1
+                row_E[target] = row
+                tally[ELEMENTS] += 1
+        way_DK[depth, _ELEMENTS] += 1
         if at >= end:
             return CUT, at, -1
-        column = trie.column[child] if child >= 0 else child
+        column = nodes_NK[child, COLUMN] if child >= 0 else child
+        may_be = nodes_NK[child, MAY_BE] if child >= 0 else PARENT
         opens = text[at] == OPEN_OBJECT or text[at] == OPEN_LIST
-        if way.is_object[depth] and text[at] != OPEN_OBJECT:
-            tally.fields[0] += 1
+        if is_object and text[at] != OPEN_OBJECT:
+            tally[ALL_FIELDS] += 1
             if column == _UNKNOWN and not (opens and child >= 0):
-                _count_unmapped(text, way, depth, path, unmapped, tally)
+                _count_unmapped(text, way_DK, depth, path, unmapped_hashes, unmapped_UK, names, tally)
         if opens:
             if depth + 1 == DEPTH:
                 return DEEP, at, -1
-            if column >= 0 and trie.may_be[child] == SCALAR:
+            if column >= 0 and may_be == SCALAR:
                 return NOT_FLAT, at, column
-            column = column if column >= 0 and trie.may_be[child] == WHOLE else -1
             depth += 1
-            is_object = text[at] == OPEN_OBJECT
-            _enter(way, depth, is_object, _INSIDE if column >= 0 else child, at, column, target, path)
+            whole = column if column >= 0 and may_be == WHOLE else -1
+            node = _INSIDE if whole >= 0 else child
+            _enter(way_DK, path_D, depth, text[at] == OPEN_OBJECT, node, at, whole, target, path)
             at, is_first = past_blanks(text, at + 1, end), True
             continue
-        if column == _UNKNOWN and child >= 0 and trie.may_be[child] == PARENT and not is_null(text, at):
+        if column == _UNKNOWN and child >= 0 and may_be == PARENT and not is_null(text, at):
             return FLAT, at, -1
-        after = _value(text, at, end, column, target, trie.way[max(child, 0)], found, unset, tally)
+        is_text = text[at] == QUOTE
+        begins = at + 1 if is_text else at
+        after, is_escaped = past_string(text, begins, end) if is_text else (past_scalar(text, at, end), False)
         if after < 0:
-            return -after, at, column if after == -TWICE else -1
-        at, is_first = past_blanks(text, after, end), False
+            return -after, at, -1
+        if column >= 0 and not is_null(text, at) and not _is_unset(text, begins, after, words, sizes):
+            way = nodes_NK[child, WAY]
+            if column < len(way_CN):
+                fault = _take(
+                    text, begins, after, is_escaped, column, target, way, views_CN2, way_CN, side, buffer, tally
+                )
+            else:
+                fault = _take(
+                    text, begins, after, is_escaped, column - len(way_CN), target, way,
+                    element_views_CE2, element_way_CE, side, buffer, tally,
+                )  # fmt: skip
+            if fault != GOOD:
+                return fault, at, column
+        at, is_first = past_blanks(text, after + 1 if is_text else after, end), False
     return (GOOD if at == end else NOT_JSON), at, -1
 
 
-@njit(cache=True, inline="always")
+@njit(cache=True)
 def _enter(
-    way: _Way, depth: int, is_object: bool, node: int, begins: int, column: int, row: int, path: np.uint64
+    way_DK: Numbers,
+    path_D: Codes,
+    depth: int,
+    is_object: bool,
+    node: int,
+    begins: int,
+    column: int,
+    row: int,
+    path: np.uint64,
 ) -> None:
-    way.is_object[depth], way.node[depth], way.begins[depth] = is_object, node, begins
-    way.column[depth], way.row[depth], way.path[depth], way.elements[depth] = column, row, path, 0
-
-
-@njit(cache=True, inline="always")
-def _close(text: Text, after: int, way: _Way, depth: int, found: Found) -> None:
-    """A container that was wanted whole is a value, as it is written, if there is none."""
-    column, row = way.column[depth], way.row[depth]
-    if column >= 0 and _given(found, column, row) == 0:
-        _note(text, way.begins[depth], after, column, row, 1, found, found.buffer)
+    way_DK[depth, _IS_OBJECT], way_DK[depth, _NODE], way_DK[depth, _BEGINS] = is_object, node, begins
+    way_DK[depth, _COLUMN], way_DK[depth, _ROW], way_DK[depth, _ELEMENTS] = column, row, 0
+    path_D[depth] = path
 
 
 @njit(cache=True)
-def _key(text: Text, at: int, end: int, way: _Way, depth: int, found: Found, tally: Tally) -> tuple[int, np.uint64]:
+def _key(
+    text: Text, at: int, end: int, depth: int, side: Text, tally: Numbers, way_DK: Numbers
+) -> tuple[int, np.uint64]:
     """The place of the value behind a key, or a fault; and the key's hash."""
     if at >= end:
         return -CUT, np.uint64(0)
     if text[at] != QUOTE:
         return -NOT_JSON, np.uint64(0)
-    way.fields[0] += 1
-    if way.fields[0] > FIELDS:
-        return -MANY, np.uint64(0)
     after, is_escaped = past_string(text, at + 1, end)
     if after < 0:
         return after, np.uint64(0)
-    way.key_begins[depth], way.key_ends[depth] = at + 1, after
+    way_DK[depth, _KEY_BEGINS], way_DK[depth, _KEY_ENDS] = at + 1, after
     if is_escaped:
-        begins = tally.side[0]
-        key = key_hash(found.side, begins, unescaped(text, at + 1, after, found.side, begins))
+        begins = tally[SIDE]
+        key = key_hash(side, begins, unescaped(text, at + 1, after, side, begins))
     else:
         key = key_hash(text, at + 1, after)
     at = past_blanks(text, after + 1, end)
@@ -302,112 +320,130 @@ def _key(text: Text, at: int, end: int, way: _Way, depth: int, found: Found, tal
 
 
 @njit(cache=True)
-def _is_twice(name: np.uint64, row: int, way: _Way) -> bool:
-    """Whether this record has this name a second time; a name is its path and the place its object begins."""
+def _is_twice(name: np.uint64, row: int, seen: Codes) -> bool:
+    """Whether this record has this name a second time; a name is its path and the place its object begins.
+
+    A slot holds 48 bits of a name and 16 of the row that it was seen in, so nothing has to be cleared.
+    """
     slot = np.int64(name >> np.uint64(32)) & (_SEEN - 1)
-    while way.seen_by[slot] == row:
-        if way.seen[slot] == name:
+    mine = np.uint64(row + 1) << np.uint64(48)
+    entry = mine | (name & _LOW_48)
+    while seen[slot] & ~_LOW_48 == mine:
+        if seen[slot] == entry:
             return True
         slot = (slot + 1) & (_SEEN - 1)
-    way.seen[slot], way.seen_by[slot] = name, row
+    seen[slot] = entry
     return False
 
 
-@njit(cache=True, inline="always")
-def _child(trie: Trie, node: int, key: np.uint64) -> int:
+@njit(cache=True)
+def _child(hashes: Codes, children: Numbers, node: int, key: np.uint64) -> int:
     code = below(np.uint64(node), key)
-    slot = np.int64(code >> np.uint64(32)) & (len(trie.hashes) - 1)
-    while trie.hashes[slot] != np.uint64(0):
-        if trie.hashes[slot] == code:
-            return int(trie.children[slot])
-        slot = (slot + 1) & (len(trie.hashes) - 1)
+    slot = np.int64(code >> np.uint64(32)) & (len(hashes) - 1)
+    while hashes[slot] != np.uint64(0):
+        if hashes[slot] == code:
+            return int(children[slot])
+        slot = (slot + 1) & (len(hashes) - 1)
     return _UNKNOWN
 
 
-@njit(cache=True, inline="always")
-def _element(trie: Trie, node: int, number: int) -> int:
-    return int(trie.first[node] if number == 0 and trie.first[node] >= 0 else trie.each[node])
+@njit(cache=True)
+def _element(nodes_NK: Numbers, node: int, number: int) -> int:
+    return int(nodes_NK[node, FIRST] if number == 0 and nodes_NK[node, FIRST] >= 0 else nodes_NK[node, EACH])
 
 
 @njit(cache=True)
-def _value(
-    text: Text, at: int, end: int, column: int, row: int, way: int, found: Found, unset: Unset, tally: Tally
+def _take(
+    text: Text,
+    begins: int,
+    ends: int,
+    is_escaped: bool,
+    column: int,
+    row: int,
+    way: int,
+    views_CN2: Codes,
+    way_CN: NDArray[np.uint8],
+    side: Text,
+    buffer: int,
+    tally: Numbers,
 ) -> int:
-    """Note a scalar, if it is wanted; the place behind it, or a fault."""
-    is_text = text[at] == QUOTE
-    begins = at + 1 if is_text else at
-    after, is_escaped = past_string(text, begins, end) if is_text else (past_scalar(text, at, end), False)
-    if after < 0 or column < 0:
-        return after + 1 if after >= 0 and is_text else after
-    if not (is_null(text, at) or _is_unset(text, begins, after, unset)):
-        given = _given(found, column, row)
-        if given == way:
-            return -TWICE
-        if given == 0 and is_escaped:
-            free = tally.side[0]
-            tally.side[0] = unescaped(text, begins, after, found.side, free)
-            _note(found.side, free, tally.side[0], column, row, way, found, found.buffer + 1)
-        elif given == 0:
-            _note(text, begins, after, column, row, way, found, found.buffer)
-    return after + 1 if is_text else after
+    """Note a value, unless its column has one by another way; by the same way it is a fault."""
+    given = way_CN[column, row]
+    if given == way:
+        return TWICE
+    if given == 0 and is_escaped:
+        free = tally[SIDE]
+        tally[SIDE] = unescaped(text, begins, ends, side, free)
+        _note(side, free, tally[SIDE], column, row, way, views_CN2, way_CN, buffer + 1)
+    elif given == 0:
+        _note(text, begins, ends, column, row, way, views_CN2, way_CN, buffer)
+    return GOOD
 
 
-@njit(cache=True, inline="always")
-def _is_unset(text: Text, begins: int, ends: int, unset: Unset) -> bool:
+@njit(cache=True)
+def _note(
+    text: Text,
+    begins: int,
+    ends: int,
+    column: int,
+    row: int,
+    way: int,
+    views_CN2: Codes,
+    way_CN: NDArray[np.uint8],
+    buffer: int,
+) -> None:
+    low, high = view(text, begins, ends, buffer)
+    views_CN2[column, row, 0], views_CN2[column, row, 1] = low, high
+    way_CN[column, row] = way
+
+
+@njit(cache=True)
+def _is_unset(text: Text, begins: int, ends: int, words: Codes, sizes: Numbers) -> bool:
     if ends - begins > 8:
         return False
-    code = word(text, begins, ends)
-    for number in range(len(unset.words)):
-        if unset.sizes[number] == ends - begins and unset.words[number] == code:
+    for number in range(len(words)):
+        if sizes[number] == ends - begins and words[number] == word(text, begins, ends):
             return True
     return False
 
 
-@njit(cache=True, inline="always")
-def _given(found: Found, column: int, row: int) -> int:
-    """The way by which a column already has a value, or 0."""
-    own = len(found.records.way_CN)
-    return int(found.records.way_CN[column, row] if column < own else found.elements.way_CN[column - own, row])
-
-
-@njit(cache=True, inline="always")
-def _note(text: Text, begins: int, ends: int, column: int, row: int, way: int, found: Found, buffer: int) -> None:
-    own = len(found.records.way_CN)
-    values = found.records if column < own else found.elements
-    column = column if column < own else column - own
-    low, high = view(text, begins, ends, buffer)
-    values.views_CN2[column, row, 0], values.views_CN2[column, row, 1] = low, high
-    values.way_CN[column, row] = way
-
-
 @njit(cache=True)
-def _count_unmapped(text: Text, way: _Way, depth: int, path: np.uint64, unmapped: Unmapped, tally: Tally) -> None:
+def _count_unmapped(
+    text: Text,
+    way_DK: Numbers,
+    depth: int,
+    path: np.uint64,
+    hashes: Codes,
+    unmapped_UK: Numbers,
+    names: Text,
+    tally: Numbers,
+) -> None:
     """Count a field that no one reads, by its path; where there are too many different ones, under no name."""
     slot = np.int64(path >> np.uint64(32)) & (UNMAPPED - 1)
-    while unmapped.hashes[slot] != np.uint64(0) and unmapped.hashes[slot] != path:
+    while hashes[slot] != np.uint64(0) and hashes[slot] != path:
         slot = (slot + 1) & (UNMAPPED - 1)
-    if unmapped.hashes[slot] == np.uint64(0):
-        if tally.unmapped[0] >= _MOST_UNMAPPED:
-            unmapped.counts[UNMAPPED] += 1
+    if hashes[slot] == np.uint64(0):
+        if tally[DIFFERENT] >= _MOST_UNMAPPED:
+            unmapped_UK[UNMAPPED, COUNT] += 1
             return
-        tally.unmapped[0] += 1
-        unmapped.hashes[slot], unmapped.begins[slot] = path, tally.names[0]
-        tally.names[0] = _written(text, way, depth, unmapped.names, tally.names[0])
-        unmapped.ends[slot] = tally.names[0]
-    unmapped.counts[slot] += 1
+        tally[DIFFERENT] += 1
+        hashes[slot], unmapped_UK[slot, NAME_BEGINS] = path, tally[NAMES]
+        tally[NAMES] = _written(text, way_DK, depth, names, tally[NAMES])
+        unmapped_UK[slot, NAME_ENDS] = tally[NAMES]
+    unmapped_UK[slot, COUNT] += 1
 
 
 @njit(cache=True)
-def _written(text: Text, way: _Way, depth: int, names: Text, to: int) -> int:
+def _written(text: Text, way_DK: Numbers, depth: int, names: Text, to: int) -> int:
     """Write the keys down to here, with dots between, as far as there is room."""
     most = min(to + NAME_BYTES, len(names))
     for above in range(depth + 1):
-        if not way.is_object[above]:
+        if not way_DK[above, _IS_OBJECT]:
             continue
         if above and to < most:
             names[to] = _DOT
             to += 1
-        for at in range(way.key_begins[above], way.key_ends[above]):
+        for at in range(way_DK[above, _KEY_BEGINS], way_DK[above, _KEY_ENDS]):
             if to < most:
                 names[to] = text[at]
                 to += 1

@@ -2,8 +2,9 @@
 
 import importlib
 import pkgutil
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +12,11 @@ import polars as pl
 
 import features.sources
 from features.admission import admit, shown, within_limits
+from features.ahead import ahead
 from features.events import Domain
 from features.files import Member, check_paths, members
 from features.mistakes import AskedWrong
-from features.source import Drafts, Source, refusal
+from features.source import Source, refusal
 from features.unpacking import Damaged
 
 #: Lines, at most, and characters of each that a source sees to recognise its format.
@@ -31,13 +33,17 @@ class Chunk:
 
     `events` holds a frame for each domain that has any, with exactly the columns of `schema(domain)`, in the order
     of the lines. `refused` has `source`, `member`, `line` (null: the whole log), `field`, `value` and `reason`.
-    `records` counts the lines that hold something, `bytes` their unpacked size.
+    `records` counts the lines that hold something, `bytes` their unpacked size. Of the `fields` in these records of
+    the given `format`, `unmapped` counts by name those that no column reads.
     """
 
     events: dict[Domain, pl.DataFrame]
     refused: pl.DataFrame
     records: int
     bytes: int
+    format: str | None = None
+    fields: int = 0
+    unmapped: Mapping[str, int] = field(default_factory=dict)
 
 
 def read(paths: Sequence[str | Path], format: str = "auto") -> Iterator[Chunk]:
@@ -85,14 +91,37 @@ def _read_member(member: Member, frames: "_Frames", candidates: Sequence[Source[
         known = ", ".join(source.name for source in candidates)
         yield _refused(member, "format", head[0], f"no known log format; expected one of {known}")
         return
+    yield from _once(ahead(_steps(member, frames, source)))
+
+
+def _steps(member: Member, frames: "_Frames", source: Source[Any]) -> Iterator[Callable[[], Chunk]]:
+    """What is to be done for each frame."""
     context = source.begin(member.name, frames.ahead())
     for lines in frames:
-        held, unfit = within_limits(lines)
-        drafts, context = source.parse(held, context)
-        drafts = Drafts(drafts.events, pl.concat([unfit, drafts.refused]))
-        admitted = admit(drafts, member.source, member.member)
-        size = int(lines["text"].str.len_bytes().sum()) + lines.height
-        yield Chunk(admitted.events, admitted.refused, held.height + unfit.height, size)
+        yield partial(_chunk, member, lines, source, context)
+        context = source.goes_on(within_limits(lines)[0], context)
+
+
+def _chunk(member: Member, lines: pl.DataFrame, source: Source[Any], context: Any) -> Chunk:
+    held, unfit = within_limits(lines)
+    drafts = source.parse(held, context)
+    admitted = admit(replace(drafts, refused=pl.concat([unfit, drafts.refused])), member.source, member.member)
+    size = int(lines["text"].str.len_bytes().sum()) + lines.height
+    records = held.height + unfit.height
+    return Chunk(admitted.events, admitted.refused, records, size, source.name, drafts.total, drafts.unmapped)
+
+
+def _once(chunks: Iterator[Chunk]) -> Iterator[Chunk]:
+    """The same chunks; what is refused of the log as a whole is said once."""
+    said: set[tuple[str | None, ...]] = set()
+    for chunk in chunks:
+        is_whole = chunk.refused["line"].is_null()
+        if is_whole.any():
+            new = [row not in said for row in chunk.refused.filter(is_whole).iter_rows()]
+            said |= set(chunk.refused.filter(is_whole).iter_rows())
+            kept = pl.concat([chunk.refused.filter(is_whole).filter(pl.Series(new)), chunk.refused.filter(~is_whole)])
+            chunk = replace(chunk, refused=kept)
+        yield chunk
 
 
 def recognised(head: Sequence[str], candidates: Sequence[Source[Any]]) -> Source[Any] | None:

@@ -15,16 +15,27 @@ from numpy.typing import NDArray
 from features import json_text
 from features.json_text import below, key_hash
 from features.json_walk import (
+    ALL_FIELDS,
+    COLUMN,
+    COUNT,
     DEPTH,
+    EACH,
+    ELEMENTS,
     FIELDS,
+    FIRST,
     HIDDEN,
+    MAY_BE,
     NAME_BYTES,
+    NODE_COLUMNS,
     PARENT,
+    SCALAR,
+    TALLIES,
     UNMAPPED,
+    UNMAPPED_COLUMNS,
+    WAY,
     WHOLE,
     Faults,
     Found,
-    Tally,
     Trie,
     Unmapped,
     Unset,
@@ -133,7 +144,7 @@ def json_records(lines: pl.DataFrame, wanted: Wanted) -> Records:
         _refused(lines, faults, begins_N, plan),
         _elements(plan, parts, texts),
         _unmapped(parts),
-        sum(int(part.tally.fields[0]) for part in parts),
+        sum(int(part.tally[ALL_FIELDS]) for part in parts),
     )
     return _without(records, pl.Series(faults.kind_N == json_text.GOOD)) if records.refused.height else records
 
@@ -206,15 +217,16 @@ def _trie(paths: Sequence[Sequence[str]], is_whole: Sequence[bool], hidden: Sequ
         for way, path in enumerate(some, 1)
     ]
     size = len(nodes.numbers)
-    column, first, each = (np.full(size, -1, dtype=np.int64) for _ in range(3))
-    may_be, ways = np.zeros(size, dtype=np.int64), np.zeros(size, dtype=np.uint8)
-    may_be[[node for node, _ in [*nodes.edges, *nodes.elements]]] = PARENT
-    may_be[[nodes.number(path) for path in hidden]] = HIDDEN
-    for node, number, whole, way in ends:
-        column[node], ways[node], may_be[node] = number, way, WHOLE if whole else may_be[node]
+    nodes_NK = np.full((size, NODE_COLUMNS), -1, dtype=np.int64)
+    nodes_NK[:, MAY_BE] = SCALAR
+    nodes_NK[[node for node, _ in [*nodes.edges, *nodes.elements]], MAY_BE] = PARENT
+    nodes_NK[[nodes.number(path) for path in hidden], MAY_BE] = HIDDEN
+    for node, column, whole, way in ends:
+        nodes_NK[node, COLUMN], nodes_NK[node, WAY] = column, way
+        nodes_NK[node, MAY_BE] = WHOLE if whole else nodes_NK[node, MAY_BE]
     for (node, mark), element in nodes.elements.items():
-        (each if mark == "[]" else first)[node] = element
-    return Trie(*_hashed(nodes.edges), column, may_be, ways, first, each)
+        nodes_NK[node, EACH if mark == "[]" else FIRST] = element
+    return Trie(*_hashed(nodes.edges), nodes_NK)
 
 
 def _hashed(edges: dict[tuple[int, str], int]) -> tuple[NDArray[np.uint64], NDArray[np.int64]]:
@@ -246,7 +258,7 @@ class _Part:
 
     found: Found
     unmapped: Unmapped
-    tally: Tally
+    tally: NDArray[np.int64]
     faults: Faults
 
 
@@ -286,10 +298,12 @@ def _part(
     found = Found(
         records, _values(columns, most), np.empty(most, dtype=np.int64), np.empty(len(own), dtype=np.uint8), 2 * number
     )
-    counts, begins, ends = (np.zeros(UNMAPPED + 1, dtype=np.int64) for _ in range(3))
-    hashes, names = np.zeros(UNMAPPED, dtype=np.uint64), np.zeros(_NAMES_BYTES, dtype=np.uint8)
-    unmapped = Unmapped(hashes, counts, begins, ends, names)
-    return _Part(found, unmapped, Tally(*(np.zeros(1, dtype=np.int64) for _ in Tally._fields)), faults)
+    unmapped = Unmapped(
+        np.zeros(UNMAPPED, dtype=np.uint64),
+        np.zeros((UNMAPPED + 1, UNMAPPED_COLUMNS), dtype=np.int64),
+        np.zeros(_NAMES_BYTES, dtype=np.uint8),
+    )
+    return _Part(found, unmapped, np.zeros(TALLIES, dtype=np.int64), faults)
 
 
 def _values(columns: int, rows: int) -> Values:
@@ -318,7 +332,7 @@ def _elements(plan: _Plan, parts: list[_Part], texts: list[NDArray[np.uint8]]) -
     names = plan.names[len(plan.columns) :]
     frames = []
     for part in parts:
-        count = int(part.tally.elements[0])
+        count = int(part.tally[ELEMENTS])
         columns = _columns(names, part.found.elements, count, texts)
         frames.append(pl.DataFrame([pl.Series("row", part.found.row_E[:count]), *columns]))
     whole = pl.concat(frames)
@@ -364,10 +378,9 @@ def _told(line: int, text: str, place: int, kind: int, field: str | None) -> tup
 def _unmapped(parts: list[_Part]) -> dict[str, int]:
     counts: dict[str, int] = {}
     for part in parts:
-        unmapped, names = part.unmapped, part.unmapped.names.tobytes()
-        for slot in np.flatnonzero(unmapped.counts).tolist():
-            name = (
-                names[unmapped.begins[slot] : unmapped.ends[slot]].decode(errors="replace") if slot < UNMAPPED else ""
-            )
-            counts[name or _OTHERS] = counts.get(name or _OTHERS, 0) + int(unmapped.counts[slot])
+        names = part.unmapped.names.tobytes()
+        for slot in np.flatnonzero(part.unmapped.fields_UK[:, COUNT]).tolist():
+            count, begins, ends = part.unmapped.fields_UK[slot].tolist()
+            name = names[begins:ends].decode(errors="replace") or _OTHERS
+            counts[name] = counts.get(name, 0) + count
     return counts

@@ -49,13 +49,15 @@ class Source(Generic[Context]):
       docstring says, for people, what a log is known by.
     - `begin`: the context a member is read in. It gets the member's name and its frames of lines; it may look at
       as many as it needs, and they are kept for `parse`, so it must stop early.
-    - `parse`: a frame of lines (`line`, `text`) and the context, into drafts and the context of the next frame.
+    - `parse`: a frame of lines (`line`, `text`) and its context, into drafts. Several frames are parsed at once.
+    - `goes_on`: a frame and its context, into the context of the next frame; quickly. As a rule it stays the same.
     """
 
     name: str
     recognises: Callable[[Sequence[str]], bool]
     begin: Callable[[str, Iterator[pl.DataFrame]], Context]
-    parse: Callable[[pl.DataFrame, Context], tuple[Drafts, Context]]
+    parse: Callable[[pl.DataFrame, Context], Drafts]
+    goes_on: Callable[[pl.DataFrame, Context], Context] = lambda _lines, context: context
 
 
 def refusals(lines: pl.DataFrame, field: str, reason: str, shown: str = "text") -> pl.DataFrame:

@@ -71,14 +71,14 @@ def begin(_name: str, _frames: Iterator[pl.DataFrame]) -> None:
     """A record needs no context."""
 
 
-def parse(lines: pl.DataFrame, context: None) -> tuple[Drafts, None]:
+def parse(lines: pl.DataFrame, _context: None) -> Drafts:
     """Every record as an event of the cloud; one that names no operation is refused."""
     records = json_records(lines, _WANTED)
     is_named = records.fields["eventName"].is_not_null()
     reason = "expected a CloudTrail record with its eventName"
     nameless = refusals(records.fields.filter(~is_named), "eventName", reason)
     events = {Domain.CLOUD: records.fields.filter(is_named).select("line", "text", **_COLUMNS)}
-    return Drafts(events, pl.concat([records.refused, nameless]), records.unmapped, records.total), context
+    return Drafts(events, pl.concat([records.refused, nameless]), records.unmapped, records.total)
 
 
 def _identity(name: str) -> pl.Expr:

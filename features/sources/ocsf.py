@@ -125,7 +125,7 @@ def begin(_name: str, _frames: Iterator[pl.DataFrame]) -> None:
     """An OCSF event needs no context."""
 
 
-def parse(lines: pl.DataFrame, context: None) -> tuple[Drafts, None]:
+def parse(lines: pl.DataFrame, _context: None) -> Drafts:
     """Events by class, findings by their data source; an unknown class is refused."""
     read = json_records(lines, _WANTED)
     answers = read.gathered("answers", "answers[].rdata")
@@ -138,7 +138,7 @@ def parse(lines: pl.DataFrame, context: None) -> tuple[Drafts, None]:
     foreign = refusals(flat.filter(pl.col("domain").is_null()), "class_uid", f"expected one of {_CLASSES}", "class_uid")
     present = flat["domain"].unique()
     events = {domain: flat.filter(pl.col("domain") == domain) for domain in Domain if domain in present}
-    return Drafts(events, pl.concat([read.refused, foreign]), read.unmapped, read.total), context
+    return Drafts(events, pl.concat([read.refused, foreign]), read.unmapped, read.total)
 
 
 def _with_findings(flat: pl.DataFrame) -> pl.DataFrame:

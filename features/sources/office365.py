@@ -70,7 +70,7 @@ def begin(_name: str, frames: Iterator[pl.DataFrame]) -> Table | None:
     return _table(lines["text"].head(2).to_list())
 
 
-def parse(lines: pl.DataFrame, table: Table | None) -> tuple[Drafts, Table | None]:
+def parse(lines: pl.DataFrame, table: Table | None) -> Drafts:
     """Every entry as an event; JSON that names no operation is refused."""
     lines, misshapen = _unwrapped(lines, table) if table else (lines, refusals(lines.clear(), "line", ""))
     records = json_records(lines, _WANTED)
@@ -81,7 +81,7 @@ def parse(lines: pl.DataFrame, table: Table | None) -> tuple[Drafts, Table | Non
     parts = {Domain.IDENTITY: entries.filter(is_logon), Domain.CLOUD: entries.filter(is_named & ~is_logon)}
     events = {domain: part.select("line", "text", **_COMMON, **_COLUMNS[domain]) for domain, part in parts.items()}
     refused = pl.concat([misshapen, records.refused, nameless])
-    return Drafts(events, refused, records.unmapped, records.total), table
+    return Drafts(events, refused, records.unmapped, records.total)
 
 
 def _is_entry(line: str) -> bool:

@@ -10,7 +10,6 @@ For dns, a query and its answer are two events, as they are two records; an answ
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 import msgspec
 import polars as pl
@@ -56,13 +55,6 @@ _WANTED = Wanted(
 )
 
 
-@dataclass(frozen=True)
-class Told:
-    """Whether it has been said of this log that its statistics are no events."""
-
-    stats: bool = False
-
-
 class _Head(msgspec.Struct):
     """What an EVE record has at its top, so that an alert of Wazuh that holds one is not taken for it."""
 
@@ -78,24 +70,23 @@ def recognises(head: Sequence[str]) -> bool:
     return any(map(_is_eve, head[:10]))
 
 
-def begin(_name: str, _frames: Iterator[pl.DataFrame]) -> Told:
-    """Nothing has been told yet."""
-    return Told()
+def begin(_name: str, _frames: Iterator[pl.DataFrame]) -> None:
+    """A record needs no context."""
 
 
-def parse(lines: pl.DataFrame, told: Told) -> tuple[Drafts, Told]:
-    """Every record as an event, but statistics, which are refused once a log, and JSON without an event type."""
+def parse(lines: pl.DataFrame, _context: None) -> Drafts:
+    """Every record as an event, but statistics, which are refused as a whole, and JSON without an event type."""
     read = json_records(lines, _WANTED)
     kind = pl.col("event_type").str.strip_chars()
     records = read.fields.with_columns(pl.when(kind != "").then(kind).alias("event_type"), answers=_answers(read))
     nameless = refusals(records.filter(pl.col("event_type").is_null()), "event_type", "expected an EVE event_type")
-    statistics, told = _refused_statistics(records, told)
+    statistics = _refused_statistics(records)
     acts = records.filter(pl.col("event_type") != "stats")
     domain = _KIND.replace_strict(_DOMAINS, default=Domain.NETWORK, return_dtype=pl.String)
     common = acts.select("line", "text", pl.col("timestamp").alias("time_text"), domain=domain, **_COMMON)
     present = common["domain"].unique()
     events = {domain: _draft(acts, common, domain) for domain in _COLUMNS if domain in present}
-    return Drafts(events, pl.concat([read.refused, nameless, statistics]), read.unmapped, read.total), told
+    return Drafts(events, pl.concat([read.refused, nameless, statistics]), read.unmapped, read.total)
 
 
 def _is_eve(line: str) -> bool:
@@ -103,10 +94,10 @@ def _is_eve(line: str) -> bool:
     return head is not None and (head.flow_id is not None or head.src_ip is not None or head.stats is not None)
 
 
-def _refused_statistics(records: pl.DataFrame, told: Told) -> tuple[pl.DataFrame, Told]:
-    if told.stats or not (records["event_type"] == "stats").any():
-        return pl.DataFrame(schema=NAMELESS), told
-    return refusal("event_type", "stats", "suricata's stats records hold no events of a domain"), Told(stats=True)
+def _refused_statistics(records: pl.DataFrame) -> pl.DataFrame:
+    if (records["event_type"] == "stats").any():
+        return refusal("event_type", "stats", "suricata's stats records hold no events of a domain")
+    return pl.DataFrame(schema=NAMELESS)
 
 
 def _answers(read: Records) -> pl.Series:

@@ -29,6 +29,7 @@ _TAG = r"(?P<program>[^\s\[\]:]+)(?:\[(?P<pid>[^\]\s]*)\])?:"
 _REST = rf" (?P<host>\S+)(?: {_TAG})?(?: (?P<message>.*))?$"
 _CLOCK = r"\d\d:\d\d:\d\d(?:\.\d+)?"
 _OLD_STAMP = rf"{_PRIORITY}(?P<month>{'|'.join(_MONTHS)}) (?P<day>[ 0-3]?\d) (?P<clock>{_CLOCK})"
+_MONTH = rf"{_PRIORITY}({'|'.join(_MONTHS)}) [ 0-3]?\d \d"
 _ISO_STAMP = rf"{_PRIORITY}(?P<stamp>\d{{4}}-\d\d-\d\dT{_CLOCK}(?:Z|[+-]\d\d:?\d\d))"
 _RFC_5424 = (
     r"^<\d{1,3}>\d{1,2} (?P<stamp>\S+) (?P<host>\S+) (?P<program>\S+) (?P<pid>\S+) \S+ "
@@ -68,14 +69,22 @@ def begin(name: str, frames: Iterator[pl.DataFrame]) -> Calendar:
     return Calendar(year - 1 if (month, day) > latest else year, month or None)
 
 
-def parse(lines: pl.DataFrame, calendar: Calendar) -> tuple[Drafts, Calendar]:
+def parse(lines: pl.DataFrame, calendar: Calendar) -> Drafts:
     """Messages by what they tell; a line of no form is refused."""
     framed = _framed(lines)
-    refused = refusals(framed.filter(pl.col("host").is_null()), "line", _EXPECTED)
-    dated, calendar = _dated(framed.filter(pl.col("host").is_not_null()), calendar)
+    has_form = framed["host"].is_not_null()
+    refused = refusals(framed.filter(~has_form), "line", _EXPECTED)
+    dated = _dated(framed.with_columns(_years(lines, calendar)["year"]).filter(has_form))
     told = _told(dated.select("line", "text", "time", "time_text", **_SAID))
     events = told.with_columns(**_COLUMNS).sort("line").partition_by("domain", as_dict=True)
-    return Drafts({Domain(str(domain)): frame for (domain,), frame in events.items()}, refused), calendar
+    known = int((told["activity_name"] != OTHER.activity).sum())
+    unmapped = {"message": told.height - known} if known < told.height else {}
+    return Drafts({Domain(str(domain)): frame for (domain,), frame in events.items()}, refused, unmapped, told.height)
+
+
+def goes_on(lines: pl.DataFrame, calendar: Calendar) -> Calendar:
+    """The year and month of the last stamp."""
+    return calendar if lines.is_empty() else Calendar(*_years(lines, calendar).row(-1))
 
 
 def _first_stamp(frames: Iterator[pl.DataFrame]) -> tuple[int, int]:
@@ -87,47 +96,55 @@ def _first_stamp(frames: Iterator[pl.DataFrame]) -> tuple[int, int]:
 
 
 def _framed(lines: pl.DataFrame) -> pl.DataFrame:
-    """Lines with what stands around their message; no host where no form fits."""
-    forms = [pl.col("text").str.extract_groups(form).alias(str(number)) for number, form in enumerate(_FORMS)]
-    found = lines.with_columns(forms)
-    return found.select("line", "text", *(_first_of(found, part) for part in _PARTS))
+    """Lines with what stands around their message, by the first form that fits; no host where none does."""
+    rest, parts = lines.select("line", "text"), []
+    for form in _FORMS:
+        found = rest.with_columns(pl.col("text").str.extract_groups(form).alias("found")).unnest("found")
+        fits = found["host"].is_not_null()
+        parts.append(found.filter(fits) if not fits.all() else found)
+        rest = rest.filter(~fits)
+        if rest.is_empty():
+            break
+    whole = pl.concat([*parts, rest], how="diagonal").sort("line")
+    missing = [pl.lit(None, pl.String).alias(part) for part in _PARTS if part not in whole.columns]
+    return whole.with_columns(missing).select("line", "text", *_PARTS)
 
 
-def _first_of(found: pl.DataFrame, part: str) -> pl.Expr:
-    forms = [str(number) for number in range(len(_FORMS))]
-    named = [name for name in forms if part in found[name].struct.fields]
-    return pl.coalesce(pl.col(name).struct.field(part) for name in named).alias(part)
+def _years(lines: pl.DataFrame, calendar: Calendar) -> pl.DataFrame:
+    """The `year` of each line, and its `month` or the last one known.
 
-
-def _dated(lines: pl.DataFrame, calendar: Calendar) -> tuple[pl.DataFrame, Calendar]:
-    """A step of more than half a year is a step the other way round, into another year."""
-    month = pl.col("month").replace_strict(_NUMBERS, default=None, return_dtype=pl.Int64)
-    known = month.forward_fill().fill_null(pl.lit(calendar.month, pl.Int64))
-    step = (known - known.shift(1).fill_null(pl.lit(calendar.month, pl.Int64))).fill_null(0)
+    A step of more than half a year is a step the other way round, into another year.
+    """
+    named = pl.col("text").str.extract(_MONTH)
+    month = named.replace_strict(_NUMBERS, default=None, return_dtype=pl.Int64)
+    known = lines.select(month=month.forward_fill().fill_null(pl.lit(calendar.month, pl.Int64)))
+    step = pl.col("month") - pl.col("month").shift(1).fill_null(pl.lit(calendar.month, pl.Int64))
     turn = pl.when(step < -6).then(1).when(step > 6).then(-1).otherwise(0)
-    years = lines.with_columns(known.alias("known"), (turn.cum_sum() + calendar.year).alias("year"))
+    return known.select(turn.cum_sum().alias("year") + calendar.year, "month")
+
+
+def _dated(lines: pl.DataFrame) -> pl.DataFrame:
     local = pl.concat_str("year", "month", pl.col("day").str.strip_chars(), "clock", separator=" ")
     utc = local.str.to_datetime("%Y %b %d %H:%M:%S%.f", time_unit="us", strict=False).dt.replace_time_zone("UTC")
     written = pl.concat_str("month", "day", "clock", separator=" ")
-    dated = years.with_columns(
+    return lines.with_columns(
         time=pl.coalesce(utc.cast(TIME), moment(pl.col("stamp"))), time_text=pl.coalesce("stamp", written)
     )
-    if dated.is_empty():
-        return dated, calendar
-    return dated, Calendar(*dated.select("year", "known").row(-1))
 
 
 def _told(lines: pl.DataFrame) -> pl.DataFrame:
     """Lines with their act and what it tells; each goes to the first message that fits."""
     parts = []
     for act, programs, pattern in MESSAGES:
-        fits = pl.col("message").str.contains(pattern).fill_null(False)
-        fits = pl.col("program").is_in(programs).fill_null(False) & fits if programs else fits
-        is_it = lines.select(fits).to_series()
-        if is_it.any():
+        may_be = lines["program"].is_in(programs).fill_null(False) if programs else lines["message"].is_not_null()
+        if not may_be.any():
+            continue
+        rows = may_be.arg_true()
+        rows = rows.filter(lines["message"][rows].str.contains(pattern).fill_null(False))
+        if len(rows):
             found = pl.col("message").str.extract_groups(pattern)
-            parts.append(_done(lines.filter(is_it).with_columns(found.alias("found")).unnest("found"), act))
-            lines = lines.filter(~is_it)
+            parts.append(_done(lines[rows].with_columns(found.alias("found")).unnest("found"), act))
+            lines = lines.filter(~pl.int_range(pl.len()).is_in(rows.implode()))
     return pl.concat([_done(lines, OTHER), *parts])
 
 
@@ -167,4 +184,4 @@ _COLUMNS: dict[str, pl.Expr] = {
     "process_file_path": pl.col("process_cmd_line").str.extract(r"^\s*(\S+)"),
 }
 
-SOURCE = Source("syslog", recognises, begin, parse)
+SOURCE = Source("syslog", recognises, begin, parse, goes_on)

@@ -83,7 +83,7 @@ def begin(_name: str, _frames: Iterator[pl.DataFrame]) -> None:
     """An alert needs no context."""
 
 
-def parse(lines: pl.DataFrame, context: None) -> tuple[Drafts, None]:
+def parse(lines: pl.DataFrame, _context: None) -> Drafts:
     """Every alert as an event; JSON without a rule's number is refused."""
     records = json_records(lines, _WANTED)
     fields = records.fields
@@ -93,7 +93,7 @@ def parse(lines: pl.DataFrame, context: None) -> tuple[Drafts, None]:
     present = alerts["domain"].unique()
     events = {domain: _draft(alerts, domain) for domain in _COLUMNS if domain in present}
     refused = pl.concat([records.refused, ruleless])
-    return Drafts(events, refused, records.unmapped, records.total), context
+    return Drafts(events, refused, records.unmapped, records.total)
 
 
 def _is_alert(line: str) -> bool:

@@ -42,7 +42,7 @@ def begin(_name: str, _frames: Iterator[pl.DataFrame]) -> None:
     """A request needs no context."""
 
 
-def parse(lines: pl.DataFrame, context: None) -> tuple[Drafts, None]:
+def parse(lines: pl.DataFrame, _context: None) -> Drafts:
     """Requests, also those that are no HTTP; a line of another shape is refused."""
     parts = lines.with_columns(pl.col("text").str.extract_groups(_LINE).alias("parts")).unnest("parts")
     is_request = parts["client"].is_not_null()
@@ -52,7 +52,7 @@ def parse(lines: pl.DataFrame, context: None) -> tuple[Drafts, None]:
         pl.coalesce("target", "bare").alias("target"), pl.col("code").cast(pl.Int64, strict=False)
     )
     events = told.select("line", "text", pl.col("stamp").alias("time_text"), **_COLUMNS)
-    return Drafts({Domain.WEB: events}, refused), context
+    return Drafts({Domain.WEB: events}, refused)
 
 
 def _written(field: pl.Expr) -> pl.Expr:

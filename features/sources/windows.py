@@ -137,16 +137,16 @@ def _shifts(lines: pl.DataFrame) -> pl.Series:
     return told.select(shift=apart.round().cast(pl.Int64) * (step // 60)).to_series().drop_nulls().cast(pl.Int64)
 
 
-def parse(lines: pl.DataFrame, clock: Clock) -> tuple[Drafts, Clock]:
+def parse(lines: pl.DataFrame, clock: Clock) -> Drafts:
     """Every record as an event; JSON that has no event code is refused."""
     records = _records(lines)
     is_event = records.fields["code"].str.contains(r"^\d+(\.0)?$").fill_null(False)
     reason = "expected a Windows event with a whole number as EventID"
     nameless = refusals(records.fields.filter(~is_event), "EventID", reason)
-    coded = _coded(records.fields.filter(is_event))
+    coded = _coded(records.fields.filter(is_event)).with_columns(time=_time(clock))
     present = coded["domain"].unique()
-    events = {domain: _draft(coded, domain, clock) for domain in _COLUMNS if domain in present}
-    return Drafts(events, pl.concat([records.refused, nameless]), records.unmapped, records.total), clock
+    events = {domain: _draft(coded, domain) for domain in _COLUMNS if domain in present}
+    return Drafts(events, pl.concat([records.refused, nameless]), records.unmapped, records.total)
 
 
 # Flavours
@@ -200,16 +200,15 @@ _MEANING = {"domain": pl.String, "activity": pl.String, "class_uid": pl.Int32}
 
 
 def _coded(records: pl.DataFrame) -> pl.DataFrame:
-    """With `event_code` and what it means: `domain`, `activity`, `class_uid`."""
+    """With `event_code` and what it means: `domain`, `activity`, `class_uid`; the channel becomes a short one."""
     short = pl.col("channel").str.to_lowercase().str.replace("^microsoft-windows-", "").str.replace("/operational$", "")
     channel = short.str.replace("^security-auditing$", "security").str.replace_all(" ", "-").fill_null("unknown")
-    number = pl.col("code").str.replace(r"\.0$", "")
-    records = records.with_columns(channel.alias("channel"), (channel + "/" + number).alias("event_code"))
-    codes = records.select("event_code", "channel").unique()
-    acts = [_act(code, channel) for code, channel in codes.iter_rows()]
-    meaning = pl.DataFrame(acts, schema=_MEANING, orient="row")
-    coded = records.join(codes.drop("channel").hstack(meaning), on="event_code", how="left", maintain_order="left")
-    return coded.with_columns(_refined_activity())
+    names = records.select("channel", "code").unique()
+    codes = names.select(short=channel, event_code=channel + "/" + pl.col("code").str.replace(r"\.0$", ""))
+    acts = [_act(code, channel) for channel, code in codes.iter_rows()]
+    meaning = names.hstack(codes).hstack(pl.DataFrame(acts, schema=_MEANING, orient="row"))
+    coded = records.join(meaning, on=["channel", "code"], how="left", nulls_equal=True, maintain_order="left")
+    return coded.with_columns(_refined_activity(), channel="short")
 
 
 def _act(code: str, channel: str) -> Act:
@@ -227,10 +226,9 @@ def _refined_activity() -> pl.Expr:
     )
 
 
-def _draft(coded: pl.DataFrame, domain: Domain, clock: Clock) -> pl.DataFrame:
+def _draft(coded: pl.DataFrame, domain: Domain) -> pl.DataFrame:
     rows = coded.filter(pl.col("domain") == domain)
-    times = {"time": _time(clock), "time_text": pl.col("stamp")}
-    return rows.select("line", "text", **times, **_COMMON, **_COLUMNS[domain])
+    return rows.select("line", "text", "time", pl.col("stamp").alias("time_text"), **_COMMON, **_COLUMNS[domain])
 
 
 def _time(clock: Clock) -> pl.Expr:

@@ -1,5 +1,6 @@
 """Zeek's logs: tab-separated with headers, JSON lines, and the comma-separated copies of data sets."""
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
@@ -60,7 +61,6 @@ class Header:
     separator: str = "\t"
     fields: tuple[str, ...] = ()
     unset: str = "-"
-    told: frozenset[str] = frozenset()
 
 
 def recognises(head: Sequence[str]) -> bool:
@@ -73,19 +73,33 @@ def begin(name: str, _frames: Iterator[pl.DataFrame]) -> Header:
     return Header(log=name.lower().partition(".")[0].removeprefix("labeled-"))
 
 
-def parse(lines: pl.DataFrame, header: Header) -> tuple[Drafts, Header]:
+def parse(lines: pl.DataFrame, header: Header) -> Drafts:
     """Lines of one log or of several, each under the header above it."""
     if lines.is_empty():
-        return Drafts(), header
+        return Drafts()
     if not header.fields and is_json_object(lines["text"][0]):
         return _parse_json(lines, header)
-    parts, start = [], 0
+    blocks, _ = _blocks(lines, header)
+    return _joined([_parse_rows(pl.concat(rows), header) for header, rows in blocks.items()])
+
+
+def goes_on(lines: pl.DataFrame, header: Header) -> Header:
+    """The last header that is there."""
+    for at in _header_rows(lines):
+        header = _read_header(lines["text"][at], header)
+    return header
+
+
+def _blocks(lines: pl.DataFrame, header: Header) -> tuple[dict[Header, list[pl.DataFrame]], Header]:
+    """The rows under each header, those under like ones together; and the last header."""
+    blocks: dict[Header, list[pl.DataFrame]] = {}
+    start = 0
     for at in [*_header_rows(lines), lines.height]:
-        drafts, header = _parse_rows(lines[start:at], header)
-        parts.append(drafts)
+        if at > start:
+            blocks.setdefault(header, []).append(lines[start:at])
         header = _read_header(lines["text"][at], header) if at < lines.height else header
         start = at + 1
-    return _joined(parts), header
+    return blocks, header
 
 
 def _is_csv(line: str) -> bool:
@@ -121,26 +135,23 @@ def _read_header(line: str, header: Header) -> Header:
     return header
 
 
-def _parse_rows(rows: pl.DataFrame, header: Header) -> tuple[Drafts, Header]:
-    if rows.is_empty():
-        return Drafts(), header
+def _parse_rows(rows: pl.DataFrame, header: Header) -> Drafts:
     if not header.fields:
-        return Drafts(refused=refusals(rows, "line", "expected a #fields header above the first record")), header
+        return Drafts(refused=refusals(rows, "line", "expected a #fields header above the first record"))
     if header.log in _NO_ONES_ACT:
-        return _told_once(header)
+        return _no_ones_act(header.log)
     separators = pl.col("text").str.count_matches(header.separator, literal=True)
     is_whole = rows.select(separators == len(header.fields) - 1).to_series()
     reason = f"expected {len(header.fields)} fields, as the header of this {header.log} log says"
     refused = refusals(rows.filter(~is_whole), "line", reason)
-    drafts = _drafts(_columns(rows.filter(is_whole), header), header.log)
-    return Drafts(drafts.events, pl.concat([refused, drafts.refused])), header
+    whole = rows if is_whole.all() else rows.filter(is_whole)
+    unmapped = {name: whole.height for name in header.fields if name not in _FIELDS}
+    drafts = _drafts(_columns(whole, header), header.log)
+    return Drafts(drafts.events, refused, unmapped, whole.height * len(header.fields))
 
 
-def _told_once(header: Header) -> tuple[Drafts, Header]:
-    if header.log in header.told:
-        return Drafts(), header
-    told = replace(header, told=header.told | {header.log})
-    return Drafts(refused=refusal("log", header.log, f"zeek log {header.log!r} holds no events of a domain")), told
+def _no_ones_act(log: str) -> Drafts:
+    return Drafts(refused=refusal("log", log, f"zeek log {log!r} holds no events of a domain"))
 
 
 def _columns(rows: pl.DataFrame, header: Header) -> pl.DataFrame:
@@ -155,21 +166,19 @@ def _columns(rows: pl.DataFrame, header: Header) -> pl.DataFrame:
 # JSON
 
 
-def _parse_json(lines: pl.DataFrame, header: Header) -> tuple[Drafts, Header]:
+def _parse_json(lines: pl.DataFrame, header: Header) -> Drafts:
     read = json_records(lines, _WANTED)
     records = read.fields.with_columns(pl.col("log").fill_null(header.log))
-    parts = [Drafts({}, read.refused, read.unmapped, read.total)]
-    for log in records["log"].unique(maintain_order=True):
-        drafts, header = _parse_json_log(records.filter(pl.col("log") == log), replace(header, log=log))
-        parts.append(drafts)
-    return _joined(parts), header
+    logs = records.partition_by("log", as_dict=True, maintain_order=True)
+    parts = [_parse_json_log(rows, str(log)) for (log,), rows in logs.items()]
+    return _joined([Drafts({}, read.refused, read.unmapped, read.total), *parts])
 
 
-def _parse_json_log(records: pl.DataFrame, header: Header) -> tuple[Drafts, Header]:
-    if header.log in _NO_ONES_ACT:
-        return _told_once(header)
+def _parse_json_log(records: pl.DataFrame, log: str) -> Drafts:
+    if log in _NO_ONES_ACT:
+        return _no_ones_act(log)
     plain = records.with_columns(pl.col(_LISTS).str.replace_all(r'[\[\]"]|, ?(")', "${1}").str.replace_all('"', ","))
-    return _drafts(plain, header.log), header
+    return _drafts(plain, log)
 
 
 # Events
@@ -278,7 +287,11 @@ def _joined(parts: list[Drafts]) -> Drafts:
         for domain, frame in part.events.items():
             frames.setdefault(domain, []).append(frame)
     events = {domain: pl.concat(some, how="vertical_relaxed").sort("line") for domain, some in frames.items()}
-    return Drafts(events, pl.concat([pl.DataFrame(schema=NAMELESS), *(part.refused for part in parts)]))
+    unmapped: Counter[str] = Counter()
+    for part in parts:
+        unmapped.update(part.unmapped)
+    refused = pl.concat([pl.DataFrame(schema=NAMELESS), *(part.refused for part in parts)])
+    return Drafts(events, refused, unmapped, sum(part.total for part in parts))
 
 
-SOURCE = Source("zeek", recognises, begin, parse)
+SOURCE = Source("zeek", recognises, begin, parse, goes_on)

@@ -193,7 +193,7 @@ def parse(lines, context):
     words = pl.col("text").str.split(" ").list
     time = pl.from_epoch(words.get(1).cast(pl.Int64), "s").dt.replace_time_zone("UTC")
     draft = lines.with_columns(time=time, src_endpoint_ip=words.get(2), activity_name=pl.lit("toy"))
-    return Drafts({Domain.NETWORK: draft}), context
+    return Drafts({Domain.NETWORK: draft})
 
 SOURCE = Source("toy", recognises, lambda name, frames: None, parse)
 ''')

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from features.admission import admit
 from features.events import Domain, schema
 from features.reading import read, sources
-from features.sources.suricata import SOURCE, Told
+from features.sources.suricata import SOURCE
 
 HEAD = {
     "timestamp": "2024-05-02T17:46:48.515262+0200",
@@ -260,9 +260,6 @@ def test_statistics_are_refused_once_a_log(tmp_path: Path) -> None:
     assert refused.select("line", "field", "value", "reason").rows() == [
         (None, "event_type", "stats", "suricata's stats records hold no events of a domain")
     ]
-    lines = pl.DataFrame({"line": [9], "text": [json.dumps(stats)]})
-    drafts, told = SOURCE.parse(lines, Told(stats=True))
-    assert (drafts.events, drafts.refused.height, told) == ({}, 0, Told(stats=True))
 
 
 def test_bad_lines_are_refused_by_number_and_their_neighbours_kept(tmp_path: Path) -> None:
@@ -357,7 +354,7 @@ def written(flow: dict[str, Any]) -> dict[str, Any]:
 @given(st.lists(FLOWS, min_size=1, max_size=8))
 def test_a_written_flow_is_read_back(flows: list[dict[str, Any]]) -> None:
     texts = [json.dumps(written(flow)) for flow in flows]
-    drafts, _ = SOURCE.parse(pl.DataFrame({"line": range(len(texts)), "text": texts}), Told())
+    drafts = SOURCE.parse(pl.DataFrame({"line": range(len(texts)), "text": texts}), None)
     admitted = admit(drafts, "eve.json", None)
     assert admitted.refused.is_empty(), admitted.refused["reason"].to_list()
     columns = [name for name in flows[0] if name != "flow_id"]

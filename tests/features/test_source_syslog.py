@@ -327,8 +327,8 @@ def test_lines_of_no_form_are_refused_and_their_neighbours_kept(tmp_path: Path) 
 
 def test_no_lines_change_nothing() -> None:
     calendar = SOURCE.begin("auth.log", iter([]))
-    drafts, after = SOURCE.parse(pl.DataFrame(schema={"line": pl.Int64, "text": pl.String}), calendar)
-    assert (drafts.events, after) == ({}, calendar)
+    nothing = pl.DataFrame(schema={"line": pl.Int64, "text": pl.String})
+    assert (SOURCE.parse(nothing, calendar).events, SOURCE.goes_on(nothing, calendar)) == ({}, calendar)
 
 
 @pytest.mark.parametrize("line", [OLD, f"<38>{OLD}", ISO, NEW, f'Oct 11 22:14:15 h nginx: 1.1.1.1 - - [1] "{MESSAGE}"'])
@@ -365,7 +365,7 @@ def test_any_cut_gives_the_same_times(texts: list[str], cut: int) -> None:
     def times(*frames: pl.DataFrame) -> list[tuple[int, datetime]]:
         calendar, rows = SOURCE.begin("a", iter([lines])), []
         for frame in frames:
-            drafts, calendar = SOURCE.parse(frame, calendar)
+            drafts, calendar = SOURCE.parse(frame, calendar), SOURCE.goes_on(frame, calendar)
             rows += [row for events in drafts.events.values() for row in events.select("line", "time").rows()]
         return sorted(rows)
 
@@ -402,7 +402,7 @@ def test_what_was_written_is_read(form: str, logons: list[dict[str, Any]]) -> No
     ]
     texts = [form.format(message=said, **values) for said, values in zip(says, logons, strict=True)]
     lines = pl.DataFrame({"text": texts}).with_row_index("line")
-    drafts, _ = SOURCE.parse(lines, SOURCE.begin("auth.log", iter([lines])))
+    drafts = SOURCE.parse(lines, SOURCE.begin("auth.log", iter([lines])))
     assert drafts.refused.is_empty()
     assert drafts.events[Domain.IDENTITY].select(
         "time", "device_hostname", "user_name", "src_endpoint_ip", "auth_protocol", "status"

@@ -293,7 +293,7 @@ def test_a_written_alert_is_read_back(events: list[dict[str, Any]]) -> None:
         )
         for event in events
     ]
-    drafts, _ = SOURCE.parse(pl.DataFrame({"line": range(len(texts)), "text": texts}), None)
+    drafts = SOURCE.parse(pl.DataFrame({"line": range(len(texts)), "text": texts}), None)
     admitted = admit(drafts, "alerts.json", None)
     assert admitted.refused.is_empty(), admitted.refused["reason"].to_list()
     assert admitted.events[Domain.IDENTITY].select(list(events[0])).to_dicts() == events

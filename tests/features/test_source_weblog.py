@@ -124,7 +124,7 @@ def test_lines_of_another_shape_are_refused_and_their_neighbours_kept(tmp_path: 
 
 
 def test_no_lines_give_nothing() -> None:
-    drafts, _ = SOURCE.parse(pl.DataFrame(schema={"line": pl.Int64, "text": pl.String}), SOURCE.begin("a", iter([])))
+    drafts = SOURCE.parse(pl.DataFrame(schema={"line": pl.Int64, "text": pl.String}), SOURCE.begin("a", iter([])))
     assert drafts.events[Domain.WEB].is_empty()
 
 
@@ -190,7 +190,7 @@ def written(values: dict[str, Any]) -> str:
 @given(st.lists(REQUESTS, min_size=1, max_size=5))
 def test_what_was_written_is_read(requests: list[dict[str, Any]]) -> None:
     lines = pl.DataFrame({"text": [written(values) for values in requests]}).with_row_index("line")
-    drafts, _ = SOURCE.parse(lines, None)
+    drafts = SOURCE.parse(lines, None)
     assert drafts.refused.is_empty()
     assert drafts.events[Domain.WEB].select(
         *("time", "actor_user_name", "src_endpoint_ip", "http_request_http_method", "http_request_url_path"),

@@ -228,8 +228,8 @@ def test_a_log_without_a_single_whole_row_gives_refusals_only(tmp_path: Path) ->
 
 def test_no_lines_change_nothing() -> None:
     header = SOURCE.begin("conn.log", iter([]))
-    drafts, after = SOURCE.parse(pl.DataFrame(schema={"line": pl.Int64, "text": pl.String}), header)
-    assert (drafts.events, after) == ({}, header)
+    nothing = pl.DataFrame(schema={"line": pl.Int64, "text": pl.String})
+    assert (SOURCE.parse(nothing, header).events, SOURCE.goes_on(nothing, header)) == ({}, header)
 
 
 def test_rows_above_any_header_are_refused(tmp_path: Path) -> None:
