@@ -1,11 +1,12 @@
 """The door: drafts of events come out with their domain's exact columns, or are refused with a reason."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import polars as pl
 
-from features.events import STRING, TIME, Domain, schema
+from features.events import REQUIRED, STRING, TIME, Domain, schema
 from features.files import LINE_BYTES
 from features.hashing import hex64
 from features.lines import BLANK, CONTROL
@@ -79,11 +80,12 @@ class _Fault:
 
 
 def _checked(draft: pl.DataFrame, domain: Domain) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Split by whether the time is there and possible and every number is one; the first fault is named."""
+    """Split by whether time and numbers are possible and what a domain requires is there; the first fault is named."""
     wanted = schema(domain)
     numbers = [name for name in draft.columns if name in wanted and wanted[name].is_numeric()]
     read = draft.with_columns(_number(draft[name], wanted[name]) for name in numbers)
     faults = [_time_fault(draft), *(_number_fault(draft[name], read[name]) for name in numbers)]
+    faults += [_absence_fault(draft, group) for group in REQUIRED[domain]]
     faults = [fault for fault in faults if fault.where.any()]
     if not faults:
         return read, _NONE
@@ -115,6 +117,17 @@ def _number_fault(given: pl.Series, read: pl.Series) -> _Fault:
         is_wrong = is_wrong.scatter(odd, _figures(given[odd]).is_not_null())
     kind = "a whole number" if read.dtype.is_integer() else "a finite number"
     return _Fault(is_wrong.fill_null(False), given.name, f"expected {kind} from 0 to {most}", given.name)
+
+
+def _absence_fault(draft: pl.DataFrame, group: Sequence[str]) -> _Fault:
+    """Which rows have none of a group of columns."""
+    there = [draft[name] for name in group if name in draft.columns]
+    if any(column.null_count() == 0 for column in there):
+        return _Fault(pl.repeat(False, draft.height, eager=True), group[0], "", "text")
+    is_absent = draft.select(pl.all_horizontal(pl.lit(True), *(column.is_null() for column in there))).to_series()
+    if not there:
+        is_absent = pl.repeat(True, draft.height, eager=True)
+    return _Fault(is_absent, group[0], f"expected at least one of {', '.join(group)}", "text")
 
 
 def _figures(given: pl.Series) -> pl.Series:

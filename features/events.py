@@ -150,6 +150,13 @@ ENTITIES: dict[Domain, dict[str, tuple[str, ...]]] = {
 }
 
 
+#: What an event must tell: of each group of columns at least one. Whom it is about, and in the cloud, what was called.
+REQUIRED: dict[Domain, tuple[tuple[str, ...], ...]] = {
+    domain: (tuple(column for columns in kinds.values() for column in columns),) for domain, kinds in ENTITIES.items()
+}
+REQUIRED[Domain.CLOUD] += (("api_operation",),)
+
+
 def schema(domain: Domain) -> pl.Schema:
     """The columns of an event frame of `domain`, in order.
 

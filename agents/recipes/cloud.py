@@ -19,6 +19,7 @@ RECIPE = Recipe(
     | {
         "kind": joined(pl.col("actor_user_type"), pl.col("status")),
         "user": pl.col("actor_user_name"),
+        "type": pl.col("actor_user_type"),
         "service": pl.col("api_service_name"),
         "operation": _operation,
         "error": pl.col("api_response_error"),
@@ -32,6 +33,8 @@ RECIPE = Recipe(
         *alerts.WORDS,
         Rarity("operation"),
         Rarity("operation", given="user"),
+        Rarity("user", given="operation"),
+        Rarity("type", given="operation"),
         Rarity("network", given="user"),
         Rarity("agent", given="user"),
         Rarity("region", given="user"),
@@ -40,7 +43,8 @@ RECIPE = Recipe(
         Rarity("resource", given="user"),
         Rarity("mfa", given="user"),
         Fan("operation", per="user"),
-        Burst("service", per="user"),
+        Fan("service", per="user"),
+        Burst("operation", per="user"),
     ),
     asks=(
         Ask("operation", given=("kind", "service")),

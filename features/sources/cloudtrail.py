@@ -96,6 +96,12 @@ _VERB = pl.col("eventName").str.extract(r"^(?:Admin|Batch)?([A-Z][a-z]+)")
 _READS = pl.when(pl.col("readOnly") == "true").then(pl.lit("read")).otherwise(pl.lit("other"))
 _LAST_PART = r"([^/:]+)$"
 
+#: Who takes a role picks the session's name: a new one each time for programs, but a person's own where people log in.
+_ARN = _identity("arn")
+_ROLE = pl.coalesce(pl.col(_ISSUER), _ARN.str.extract(r":assumed-role/([^/]+)/"))
+_SESSION = _ARN.str.extract(r":assumed-role/[^/]+/(.+)$")
+_IS_PERSON = _SESSION.str.contains("@", literal=True) | _ROLE.str.starts_with("AWSReservedSSO_")
+
 _COLUMNS: dict[str, pl.Expr] = {
     "time": moment(pl.col("eventTime")),
     "time_text": pl.col("eventTime"),
@@ -106,8 +112,9 @@ _COLUMNS: dict[str, pl.Expr] = {
     "status": pl.when(_FAILED).then(pl.lit("failure")).otherwise(pl.lit("success")),
     "actor_user_name": pl.coalesce(
         _identity("userName"),
-        _identity("arn").str.extract(_LAST_PART),
-        pl.col(_ISSUER),
+        pl.when(_IS_PERSON).then(_SESSION),
+        _ROLE,
+        _ARN.str.extract(_LAST_PART),
         _identity("invokedBy"),
         _identity("principalId").str.extract(_LAST_PART),
     ),

@@ -184,7 +184,7 @@ _OF_FINDINGS: dict[str, pl.Expr] = {
     "src_endpoint_ip": pl.coalesce("src_endpoint_ip", "observed_address"),
     "user_name": pl.coalesce("user_name", "observed_user"),
     "actor_user_name": pl.coalesce("actor_user_name", "observed_user"),
-    "api_operation": pl.coalesce("api_operation", "finding_title"),
+    "api_operation": pl.coalesce("api_operation", "finding_title", "event_code", pl.lit("alert")),
 }
 
 #: What tells a finding's domain, best first.

@@ -49,6 +49,7 @@ _WANTED = Wanted(
     {name: (name, name.replace(".", "_")) if "." in name else (name,) for name in _FIELDS}
     | {"log": ("_path", "@stream")},
     whole=_LISTS,
+    hidden=("id",),
 )
 _UNSET = ["-", "(empty)", ""]
 

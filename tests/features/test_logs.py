@@ -18,7 +18,8 @@ CLASSES = {Domain.NETWORK: 4001, Domain.DNS: 4003, Domain.CLOUD: 6003}
 
 def write(path: Path, *events: tuple[Domain, int]) -> Path:
     """A log of events, each of a domain at a second."""
-    records = [{"class_uid": CLASSES[domain], "time": 1_700_000_000_000 + 1000 * at} for domain, at in events]
+    about = {"device": {"hostname": "pc"}, "actor": {"user": {"name": "ann"}}, "api": {"operation": "Get"}}
+    records = [about | {"class_uid": CLASSES[domain], "time": 1_700_000_000_000 + 1000 * at} for domain, at in events]
     path.write_text("".join(json.dumps(record) + "\n" for record in records))
     return path
 

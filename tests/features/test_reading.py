@@ -20,7 +20,8 @@ from features.source import REFUSED
 
 
 def event(number: int, **more: object) -> str:
-    return json.dumps({"class_uid": 4001, "time": 1_700_000_000_000 + number, "metadata": {"uid": f"e{number}"}} | more)
+    record = {"class_uid": 4001, "time": 1_700_000_000_000 + number, "metadata": {"uid": f"e{number}"}}
+    return json.dumps(record | {"device": {"hostname": "pc"}} | more)
 
 
 def written(path: Path, text: str | bytes) -> Path:
@@ -202,3 +203,16 @@ SOURCE = Source("toy", recognises, lambda name, frames: None, parse)
     (chunk,) = read([tmp_path / "log"])
     assert chunk.events[Domain.NETWORK]["src_endpoint_ip"].to_list() == ["10.0.0.1", "10.0.0.2"]
     monkeypatch.delitem(sys.modules, "features.sources.toy")
+
+
+def test_an_event_about_nobody_is_refused(tmp_path: Path) -> None:
+    path = written(tmp_path / "a", json.dumps({"class_uid": 4001, "time": 1}) + "\n" + event(1))
+    assert uids(read([path])) == ["e1"]
+    (row,) = refusals(path)
+    assert (row["line"], row["field"]) == (0, "actor_user_name")
+    assert str(row["reason"]).startswith("expected at least one of actor_user_name, device_hostname, src_endpoint_ip")
+
+
+def test_a_call_of_nothing_is_refused(tmp_path: Path) -> None:
+    path = written(tmp_path / "a", event(1, class_uid=6003, actor={"user": {"name": "ann"}}))
+    assert [row["field"] for row in refusals(path)] == ["api_operation"]

@@ -32,9 +32,14 @@ def merged(left: dict[str, Any], right: dict[str, Any]) -> dict[str, Any]:
     return left | right | both
 
 
+SOMEBODY = {"device": {"hostname": "pc"}, "actor": {"user": {"name": "ann"}}}
+
+
 def read_events(folder: Path, *records: dict[str, Any]) -> tuple[dict[Domain, pl.DataFrame], pl.DataFrame]:
+    """What comes in of some records; those that name nobody are about somebody."""
     path = folder / "events.jsonl"
-    path.write_text("".join(json.dumps(record) + "\n" for record in records))
+    about = [record if {"evidences", "observables", "actor"} & set(record) else SOMEBODY | record for record in records]
+    path.write_text("".join(json.dumps(record) + "\n" for record in about))
     (chunk,) = read([path])
     return chunk.events, chunk.refused
 
@@ -70,7 +75,7 @@ def test_answers_are_joined_and_long_strings_opened(tmp_path: Path) -> None:
         {"class_uid": 4003, "time": 1, "answers": [{"rdata": "1.1.1.1"}, {"rdata": "b"}]},
         {"class_uid": 1009, "time": 1, "script": {"script_content": {"value": 'say "x"', "is_truncated": False}}},
         {"class_uid": 1001, "time_dt": "2023-01-01T00:00:00Z", "actor": {"process": {"file": {"path": "C:\\A"}}}},
-        {"class_uid": 6003, "time": 1, "resources": []},
+        {"class_uid": 6003, "time": 1, "resources": [], "api": {"operation": "Get"}},
     )
     assert events[Domain.DNS]["answers"].to_list() == ["1.1.1.1,b"]
     assert events[Domain.ENDPOINT]["script_content"].to_list() == ['say "x"', None]

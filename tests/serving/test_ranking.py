@@ -89,7 +89,7 @@ def test_the_file_is_ascii_so_that_no_terminal_obeys_it(scored: Scored, tmp_path
 
 def test_refused_records_are_listed_beside_the_threats(tmp_path: Path) -> None:
     log = tmp_path / "log"
-    log.write_text('{"class_uid": 4001, "time": 1700000000000}\n{\n')
+    log.write_text('{"class_uid": 4001, "time": 1700000000000, "src_endpoint": {"ip": "10.0.0.1"}}\n{\n')
     scored = score([log], registry=Registry(Home.at(tmp_path / "none")))
     kept = keep_threats(rank(scored), scored, tmp_path / "threats.json")
     assert kept.refused == tmp_path / "threats.refused.ndjson"
