@@ -6,8 +6,9 @@ from datetime import UTC, datetime
 
 import polars as pl
 
-from features.events import REQUIRED, STRING, TIME, Domain, schema
+from features.events import KINDS, REQUIRED, STRING, TIME, Domain, schema
 from features.files import LINE_BYTES
+from features.harmless import harmless
 from features.hashing import hex64
 from features.lines import BLANK, CONTROL
 from features.naming import normalised
@@ -16,6 +17,9 @@ from features.source import NAMELESS, REFUSED, Drafts, refusals
 #: Longest value shown with a refusal, in characters.
 SHOWN_CHARS = 120
 
+#: An entity under its name here, and as a log writes it.
+SPELLINGS = pl.Schema({"kind": pl.String(), "name": pl.String(), "raw": pl.String()})
+
 _NONE = pl.DataFrame(schema=NAMELESS)
 _MOST_PORT, _MOST_INT32, _MOST = 65_535, 2**31 - 1, 2**53
 _FIRST, _LAST = datetime(1970, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC)
@@ -23,21 +27,25 @@ _FIRST, _LAST = datetime(1970, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UT
 
 @dataclass(frozen=True)
 class Admitted:
-    """Events with exactly their domain's columns, and the refused records, in the order of their lines."""
+    """Events with exactly their domain's columns, and the refused records, in the order of their lines.
+
+    `spellings` has each entity's `kind` and `name`, and `raw`, how the log wrote it, where that is another way.
+    """
 
     events: dict[Domain, pl.DataFrame]
     refused: pl.DataFrame
+    spellings: pl.DataFrame
 
 
 def admit(drafts: Drafts, source: str, member: str | None) -> Admitted:
     """Cast, check and normalise drafts of one member; each record ends up in exactly one of the two frames."""
-    events, refused = {}, [drafts.refused]
+    events, refused, spellings = {}, [drafts.refused], [pl.DataFrame(schema=SPELLINGS)]
     for domain, draft in drafts.events.items():
         good, bad = _checked(draft, domain)
         refused.append(bad)
         if good.height:
-            events[domain] = _finished(good, domain, source, member)
-    return Admitted(events, shown(pl.concat(refused), source, member))
+            events[domain] = _finished(good, domain, source, member, spellings)
+    return Admitted(events, shown(pl.concat(refused), source, member), pl.concat(spellings).unique(maintain_order=True))
 
 
 def within_limits(lines: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
@@ -54,16 +62,14 @@ def within_limits(lines: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
 
 def shown(refused: pl.DataFrame, source: str, member: str | None) -> pl.DataFrame:
     """Refusals with where they came from; values shortened, control characters escaped."""
-    harmless = [_escaped(value) for value in refused["value"].str.slice(0, SHOWN_CHARS)]
-    values = pl.Series("value", harmless, dtype=pl.String)
-    origin = {"source": pl.lit(source, pl.String), "member": pl.lit(member, pl.String)}
+    found = [_shortened(value) for value in refused["value"].str.slice(0, SHOWN_CHARS)]
+    values = pl.Series("value", found, dtype=pl.String)
+    origin = {"source": pl.lit(harmless(source), pl.String), "member": pl.lit(member, pl.String)}
     return refused.with_columns(values, **origin).select(REFUSED.names()).sort("line", maintain_order=True)
 
 
-def _escaped(value: str | None) -> str | None:
-    if value is None:
-        return None
-    return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in value)[:SHOWN_CHARS]
+def _shortened(value: str | None) -> str | None:
+    return None if value is None else harmless(value)[:SHOWN_CHARS]
 
 
 # Checks
@@ -139,12 +145,23 @@ def _figures(given: pl.Series) -> pl.Series:
 # Columns
 
 
-def _finished(draft: pl.DataFrame, domain: Domain, source: str, member: str | None) -> pl.DataFrame:
+def _finished(
+    draft: pl.DataFrame, domain: Domain, source: str, member: str | None, spellings: list[pl.DataFrame]
+) -> pl.DataFrame:
     """Every column of the domain's schema in order, names normalised, `uid` filled."""
+
+    def told(column: str, raw: pl.Series, written: pl.Series) -> None:
+        if column in KINDS:
+            names = pl.DataFrame([written.alias("name"), raw.alias("raw")]).filter(pl.col("name") != pl.col("raw"))
+            spellings.append(names.select(pl.lit(KINDS[column]).alias("kind"), "name", "raw"))
+
     wanted = schema(domain)
-    given = {column.name: column for column in normalised(draft).get_columns()}
+    given = {column.name: column for column in normalised(draft, told).get_columns()}
     given["uid"] = _with_ids(given.get("uid"), given["text"])
-    given |= {"source": _alike("source", source, draft.height), "member": _alike("member", member, draft.height)}
+    given |= {
+        "source": _alike("source", harmless(source), draft.height),
+        "member": _alike("member", member, draft.height),
+    }
     columns = [
         given[name].cast(TIME if name == "time" else kind) if name in given else _alike(name, None, draft.height, kind)
         for name, kind in wanted.items()

@@ -150,6 +150,11 @@ ENTITIES: dict[Domain, dict[str, tuple[str, ...]]] = {
 }
 
 
+#: The kind of entity that a column names.
+KINDS: dict[str, str] = {
+    column: kind for kinds in ENTITIES.values() for kind, columns in kinds.items() for column in columns
+} | {"dst_endpoint_ip": "address"}
+
 #: What an event must tell: of each group of columns at least one. Whom it is about, and in the cloud, what was called.
 REQUIRED: dict[Domain, tuple[tuple[str, ...], ...]] = {
     domain: (tuple(column for columns in kinds.values() for column in columns),) for domain, kinds in ENTITIES.items()

@@ -6,23 +6,31 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import polars as pl
+
+from features.admission import within_limits
 from features.files import Member, check_paths, members
 from features.reading import head_of, recognised, sources
 from features.source import Source
 from features.unpacking import Damaged
 
 _SHOWN_CHARS = 80
+_HEAD_RECORDS = 1000
 
 
 @dataclass(frozen=True)
 class Seen:
-    """A log, the name of its format or none, why it was taken for that, and how its first line begins."""
+    """A log, the name of its format or none, why it was taken for that, and how its first line begins.
+
+    `unmapped` is the share of the fields of its first records that no column holds; none where that cannot be told.
+    """
 
     source: str
     member: str | None
     format: str | None
     why: str
     begins: str
+    unmapped: float | None = None
 
 
 def formats(paths: Sequence[str | Path]) -> Iterator[Seen]:
@@ -38,11 +46,20 @@ def _known_by(source: Source[Any]) -> str:
 def _seen(member: Member) -> Seen:
     known = sources()
     try:
-        head = head_of(next(member.lines(), None))
+        lines = next(member.lines(), None)
+        head = head_of(lines)
     except Damaged as damage:
         return Seen(member.source, member.member, None, str(damage), "")
-    if not head:
+    if lines is None or not head:
         return Seen(member.source, member.member, None, "it is empty", "")
     source = recognised(head, list(known.values()))
-    why = _known_by(source) if source else f"it shows no sign of {', '.join(known)}"
-    return Seen(member.source, member.member, source.name if source else None, why, head[0][:_SHOWN_CHARS])
+    begins = head[0][:_SHOWN_CHARS]
+    if source is None:
+        return Seen(member.source, member.member, None, f"it shows no sign of {', '.join(known)}", begins)
+    unmapped = _unmapped(source, member.name, within_limits(lines.head(_HEAD_RECORDS))[0])
+    return Seen(member.source, member.member, source.name, _known_by(source), begins, unmapped)
+
+
+def _unmapped(source: Source[Any], name: str, lines: pl.DataFrame) -> float | None:
+    drafts = source.parse(lines, source.begin(name, iter([lines])))
+    return sum(drafts.unmapped.values()) / drafts.total if drafts.total else None

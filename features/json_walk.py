@@ -46,6 +46,8 @@ _SEEN, UNMAPPED = 4096, 1024
 _MOST_UNMAPPED, NAME_BYTES = 768, 200
 _DOT = ord(".")
 _LOW_48 = np.uint64(0xFFFF_FFFF_FFFF)
+#: Rows that 16 bits tell apart; none is 0.
+_TAGS = 0xFFFF
 
 #: What a value may be: no container; one, which is a value as it is written; one, in which other fields are; or
 #: one that may also be hidden behind a text.
@@ -65,8 +67,8 @@ ELEMENTS, SIDE, NAMES, DIFFERENT, ALL_FIELDS = range(5)
 TALLIES = 5
 
 #: Columns of the way down: one row a container, from the record to where we are.
-_IS_OBJECT, _NODE, _ELEMENTS, _BEGINS, _COLUMN, _ROW, _KEY_BEGINS, _KEY_ENDS = range(8)
-_WAY_COLUMNS = 8
+_IS_OBJECT, _NODE, _ELEMENTS, _BEGINS, _COLUMN, _BY, _ROW, _KEY_BEGINS, _KEY_ENDS = range(9)
+_WAY_COLUMNS = 9
 
 #: Columns of the unmapped fields: how often each was met, and its path, a part of `names`.
 COUNT, NAME_BEGINS, NAME_ENDS = range(3)
@@ -154,6 +156,8 @@ def walk(
     way_DK, path_D = np.zeros((DEPTH, _WAY_COLUMNS), dtype=np.int64), np.zeros(DEPTH, dtype=np.uint64)
     seen = np.zeros(_SEEN, dtype=np.uint64)
     for row in range(first_row, last_row):
+        if row % _TAGS == 0:  # or else names of rows with the same tag could fill it, and a search would never end
+            seen[:] = 0
         kind_N[row], place_N[row], column_N[row] = _record(
             text, begins_N[row], ends_N[row], row, hashes, children, nodes_NK,
             views_CN2, way_CN, element_views_CE2, element_way_CE, row_E, side, buffer,
@@ -191,7 +195,7 @@ def _record(
     at = past_blanks(text, at, end)
     if at >= end or text[at] != OPEN_OBJECT:
         return NO_OBJECT, at, -1
-    _enter(way_DK, path_D, 0, True, 0, at, -1, row, np.uint64(0))
+    _enter(way_DK, path_D, 0, True, 0, at, -1, 0, row, np.uint64(0))
     depth, fields, at, is_first = 0, 0, past_blanks(text, at + 1, end), True
     while depth >= 0:
         if at >= end:
@@ -200,12 +204,18 @@ def _record(
         if text[at] == (CLOSE_OBJECT if is_object else CLOSE_LIST):
             column = way_DK[depth, _COLUMN]
             if column >= 0:  # a container that was wanted whole is a value, as it is written
-                begins, target = way_DK[depth, _BEGINS], way_DK[depth, _ROW]
+                begins, way, target = way_DK[depth, _BEGINS], way_DK[depth, _BY], way_DK[depth, _ROW]
                 if column < len(way_CN):
-                    _note(text, begins, at + 1, column, target, 1, views_CN2, way_CN, buffer)
+                    fault = _take(
+                        text, begins, at + 1, False, column, target, way, views_CN2, way_CN, side, buffer, tally
+                    )
                 else:
-                    column -= len(way_CN)
-                    _note(text, begins, at + 1, column, target, 1, element_views_CE2, element_way_CE, buffer)
+                    fault = _take(
+                        text, begins, at + 1, False, column - len(way_CN), target, way,
+                        element_views_CE2, element_way_CE, side, buffer, tally,
+                    )  # fmt: skip
+                if fault != GOOD:
+                    return fault, begins, column
             depth, at, is_first = depth - 1, past_blanks(text, at + 1, end), False
             continue
         if not is_first:
@@ -251,7 +261,8 @@ def _record(
             depth += 1
             whole = column if column >= 0 and may_be == WHOLE else -1
             node = _INSIDE if whole >= 0 else child
-            _enter(way_DK, path_D, depth, text[at] == OPEN_OBJECT, node, at, whole, target, path)
+            way = nodes_NK[child, WAY] if whole >= 0 else 0
+            _enter(way_DK, path_D, depth, text[at] == OPEN_OBJECT, node, at, whole, way, target, path)
             at, is_first = past_blanks(text, at + 1, end), True
             continue
         if column == _UNKNOWN and child >= 0 and may_be == PARENT and not is_null(text, at):
@@ -287,11 +298,12 @@ def _enter(
     node: int,
     begins: int,
     column: int,
+    way: int,
     row: int,
     path: np.uint64,
 ) -> None:
     way_DK[depth, _IS_OBJECT], way_DK[depth, _NODE], way_DK[depth, _BEGINS] = is_object, node, begins
-    way_DK[depth, _COLUMN], way_DK[depth, _ROW], way_DK[depth, _ELEMENTS] = column, row, 0
+    way_DK[depth, _COLUMN], way_DK[depth, _BY], way_DK[depth, _ROW], way_DK[depth, _ELEMENTS] = column, way, row, 0
     path_D[depth] = path
 
 
@@ -323,10 +335,10 @@ def _key(
 def _is_twice(name: np.uint64, row: int, seen: Codes) -> bool:
     """Whether this record has this name a second time; a name is its path and the place its object begins.
 
-    A slot holds 48 bits of a name and 16 of the row that it was seen in, so nothing has to be cleared.
+    A slot holds 48 bits of a name and 16 of the row that it was seen in, so it is cleared only when these repeat.
     """
     slot = np.int64(name >> np.uint64(32)) & (_SEEN - 1)
-    mine = np.uint64(row + 1) << np.uint64(48)
+    mine = np.uint64(row % _TAGS + 1) << np.uint64(48)
     entry = mine | (name & _LOW_48)
     while seen[slot] & ~_LOW_48 == mine:
         if seen[slot] == entry:

@@ -42,15 +42,20 @@ _MOST, _MOST_NEW = 1 << 16, 1 << 11
 _known: dict[str, dict[str, str | None]] = {column: {} for column in _WRITING}
 
 
-def normalised(draft: pl.DataFrame) -> pl.DataFrame:
+#: Hears of a column, its distinct names as they were written, and as they are written here.
+Told = Callable[[str, pl.Series, pl.Series], None]
+
+
+def normalised(draft: pl.DataFrame, told: Told = lambda column, raw, written: None) -> pl.DataFrame:
     """The same frame, its columns that name something as text, written one way."""
     columns = [column for column in draft.columns if column in _WRITING]
     as_text = draft.select(pl.col(columns).cast(pl.String))
     distinct = as_text.select(pl.col(columns).drop_nulls().unique().implode())
+    pairs = {column: (raw, _written(column, raw)) for column in columns if len(raw := distinct[column].item())}
+    for column, (raw, written) in pairs.items():
+        told(column, raw, written)
     return draft.with_columns(
-        as_text[column].replace_strict(raw, _written(column, raw), return_dtype=pl.String)
-        for column in columns
-        if len(raw := distinct[column].item())
+        as_text[column].replace_strict(raw, written, return_dtype=pl.String) for column, (raw, written) in pairs.items()
     )
 
 
@@ -61,8 +66,8 @@ def _written(column: str, names: pl.Series) -> pl.Series:
     known, texts = _known[column], names.to_list()
     new = [text for text in texts if text not in known]
     if len(known) + len(new) > _MOST:
-        known.clear()
-        new = texts
+        known, new = {}, texts  # another thread may still look into the old one
+        _known[column] = known
     if new:
         known.update(zip(new, _worked_out(column, pl.Series(new)).to_list(), strict=True))
     return pl.Series([known[text] for text in texts], dtype=pl.String)

@@ -3,6 +3,7 @@
 import importlib
 import pkgutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -11,7 +12,8 @@ from typing import Any
 import polars as pl
 
 import features.sources
-from features.admission import admit, shown, within_limits
+from features import parquet
+from features.admission import SPELLINGS, admit, shown, within_limits
 from features.ahead import ahead
 from features.events import Domain
 from features.files import Member, check_paths, members
@@ -20,7 +22,13 @@ from features.source import Source, refusal
 from features.unpacking import Damaged
 
 #: Lines, at most, and characters of each that a source sees to recognise its format.
-_HEAD_LINES, _HEAD_CHARS = 40, 1 << 16
+HEAD_LINES, _HEAD_CHARS = 40, 1 << 16
+
+_EMPTY = "the log is empty; expected at least one record"
+_PACKED_PARQUET = "Parquet is read as a file of its own that is complete; take it out of its archive"
+
+#: A row of refusals.
+Refusal = tuple[str | int | None, ...]
 
 
 class UnknownFormat(AskedWrong):
@@ -34,7 +42,8 @@ class Chunk:
     `events` holds a frame for each domain that has any, with exactly the columns of `schema(domain)`, in the order
     of the lines. `refused` has `source`, `member`, `line` (null: the whole log), `field`, `value` and `reason`.
     `records` counts the lines that hold something, `bytes` their unpacked size. Of the `fields` in these records of
-    the given `format`, `unmapped` counts by name those that no column reads.
+    the given `format`, `unmapped` counts by name those that no column reads. `spellings` says how entities were written
+    (see `features.admission.Admitted`).
     """
 
     events: dict[Domain, pl.DataFrame]
@@ -44,6 +53,7 @@ class Chunk:
     format: str | None = None
     fields: int = 0
     unmapped: Mapping[str, int] = field(default_factory=dict)
+    spellings: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=SPELLINGS))
 
 
 def read(paths: Sequence[str | Path], format: str = "auto") -> Iterator[Chunk]:
@@ -56,12 +66,19 @@ def read(paths: Sequence[str | Path], format: str = "auto") -> Iterator[Chunk]:
     >>> for chunk in read([]):
     ...     print(chunk.records, chunk.refused["reason"].to_list())
     """
-    known = sources()
-    if format != "auto" and format not in known:
-        raise UnknownFormat(f"format {format!r} is not known; known are auto, {', '.join(known)}")
+    candidates = candidates_of(format)
     check_paths(paths)
-    candidates = list(known.values()) if format == "auto" else [known[format]]
-    return _read(paths, candidates, forced=format != "auto")
+    return _read(paths, candidates)
+
+
+def candidates_of(format: str) -> list[Source[Any]]:
+    """The sources among which a log's is found; one that is named takes every log. Raises UnknownFormat."""
+    known = sources()
+    if format == "auto":
+        return list(known.values())
+    if format not in known:
+        raise UnknownFormat(f"format {format!r} is not known; known are auto, {', '.join(known)}")
+    return [replace(known[format], recognises=lambda _head: True)]
 
 
 def sources() -> dict[str, Source[Any]]:
@@ -71,57 +88,57 @@ def sources() -> dict[str, Source[Any]]:
     return {source.name: source for source in found}
 
 
-def _read(paths: Sequence[str | Path], candidates: Sequence[Source[Any]], forced: bool) -> Iterator[Chunk]:
+def _read(paths: Sequence[str | Path], candidates: Sequence[Source[Any]]) -> Iterator[Chunk]:
     for member in members(paths):
         frames = _Frames(member.lines())
         try:
-            yield from _read_member(member, frames, candidates, forced)
+            yield from _read_rows(member) if _is_parquet(member) else _read_member(member, frames, candidates)
         except Damaged as damage:
-            yield _refused(member, "file", None, str(damage))
+            yield refused_whole(member.source, member.member, "file", None, str(damage))
 
 
-def _read_member(member: Member, frames: "_Frames", candidates: Sequence[Source[Any]], forced: bool) -> Iterator[Chunk]:
+def _read_member(member: Member, frames: "_Frames", candidates: Sequence[Source[Any]]) -> Iterator[Chunk]:
     head = head_of(next(frames.ahead(), None))
     if not head:
         frames.raise_damage()
-        yield _refused(member, "file", None, "the log is empty; expected at least one record")
+        yield refused_whole(member.source, member.member, "file", None, _EMPTY)
         return
-    source = candidates[0] if forced else recognised(head, candidates)
+    source = recognised(head, candidates)
     if source is None:
-        known = ", ".join(source.name for source in candidates)
-        yield _refused(member, "format", head[0], f"no known log format; expected one of {known}")
+        yield unknown_format(member.source, member.member, head, candidates)
         return
-    yield from _once(ahead(_steps(member, frames, source)))
+    said: set[Refusal] = set()
+    for chunk in ahead(_steps(member, frames, source)):
+        yield unsaid(chunk, said)
 
 
 def _steps(member: Member, frames: "_Frames", source: Source[Any]) -> Iterator[Callable[[], Chunk]]:
     """What is to be done for each frame."""
     context = source.begin(member.name, frames.ahead())
     for lines in frames:
-        yield partial(_chunk, member, lines, source, context)
+        yield partial(chunk_of, lines, source, context, member.source, member.member)
         context = source.goes_on(within_limits(lines)[0], context)
 
 
-def _chunk(member: Member, lines: pl.DataFrame, source: Source[Any], context: Any) -> Chunk:
+def chunk_of(lines: pl.DataFrame, source: Source[Any], context: Any, path: str, member: str | None) -> Chunk:
+    """What a source and the door make of a frame of lines of the log at `path`."""
     held, unfit = within_limits(lines)
     drafts = source.parse(held, context)
-    admitted = admit(replace(drafts, refused=pl.concat([unfit, drafts.refused])), member.source, member.member)
+    admitted = admit(replace(drafts, refused=pl.concat([unfit, drafts.refused])), path, member)
     size = int(lines["text"].str.len_bytes().sum()) + lines.height
     records = held.height + unfit.height
     return Chunk(admitted.events, admitted.refused, records, size, source.name, drafts.total, drafts.unmapped)
 
 
-def _once(chunks: Iterator[Chunk]) -> Iterator[Chunk]:
-    """The same chunks; what is refused of the log as a whole is said once."""
-    said: set[tuple[str | None, ...]] = set()
-    for chunk in chunks:
-        is_whole = chunk.refused["line"].is_null()
-        if is_whole.any():
-            new = [row not in said for row in chunk.refused.filter(is_whole).iter_rows()]
-            said |= set(chunk.refused.filter(is_whole).iter_rows())
-            kept = pl.concat([chunk.refused.filter(is_whole).filter(pl.Series(new)), chunk.refused.filter(~is_whole)])
-            chunk = replace(chunk, refused=kept)
-        yield chunk
+def unsaid(chunk: Chunk, said: set[Refusal]) -> Chunk:
+    """The same chunk; what is refused of a log as a whole, and was `said` before, is left out."""
+    is_whole = chunk.refused["line"].is_null()
+    if not is_whole.any():
+        return chunk
+    new = [row not in said for row in chunk.refused.filter(is_whole).iter_rows()]
+    said |= set(chunk.refused.filter(is_whole).iter_rows())
+    kept = pl.concat([chunk.refused.filter(is_whole).filter(pl.Series(new)), chunk.refused.filter(~is_whole)])
+    return replace(chunk, refused=kept)
 
 
 def recognised(head: Sequence[str], candidates: Sequence[Source[Any]]) -> Source[Any] | None:
@@ -134,11 +151,36 @@ def head_of(lines: pl.DataFrame | None) -> list[str]:
     if lines is None:
         return []
     written = lines["text"].filter(lines["text"].str.contains(r"\S"))
-    return written.head(_HEAD_LINES).str.slice(0, _HEAD_CHARS).to_list()
+    return written.head(HEAD_LINES).str.slice(0, _HEAD_CHARS).to_list()
 
 
-def _refused(member: Member, field: str, value: str | None, reason: str) -> Chunk:
-    return Chunk({}, shown(refusal(field, value, reason), member.source, member.member), 0, 0)
+def refused_whole(path: str, member: str | None, field: str, value: str | None, reason: str) -> Chunk:
+    """A log that is refused as a whole."""
+    return Chunk({}, shown(refusal(field, value, reason), path, member), 0, 0)
+
+
+def unknown_format(path: str, member: str | None, head: Sequence[str], candidates: Sequence[Source[Any]]) -> Chunk:
+    """A log that none of the candidates knows as its own."""
+    if head[0].startswith(parquet.MAGIC.decode()):
+        return refused_whole(path, member, "file", None, _PACKED_PARQUET)
+    known = ", ".join(source.name for source in candidates)
+    return refused_whole(path, member, "format", head[0], f"no known log format; expected one of {known}")
+
+
+def _is_parquet(member: Member) -> bool:
+    """Whether it is a Parquet file, which is read from its end, so that it cannot lie in an archive."""
+    with suppress(OSError):
+        return member.member is None and parquet.is_parquet(Path(member.source))
+    return False
+
+
+def _read_rows(member: Member) -> Iterator[Chunk]:
+    try:
+        for rows in parquet.rows(Path(member.source), member.source):
+            events = {rows.domain: rows.events} if rows.events.height else {}
+            yield Chunk(events, rows.refused, rows.count, rows.bytes, f"secmesh events of {rows.domain}")
+    except parquet.NotEvents as wrong:
+        raise Damaged(str(wrong)) from wrong
 
 
 class _Frames:

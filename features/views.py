@@ -81,7 +81,7 @@ def joined(texts: pl.Series) -> tuple[NDArray[np.uint8], NDArray[np.int64], NDAr
 
 
 def _viewed(texts: pl.Series) -> tuple[NDArray[np.uint8], NDArray[np.int64], NDArray[np.int64]] | None:
-    """The text that all of these are views of, if there is one."""
+    """The text that all of these are views of, each behind the one before, if there is one."""
     if texts.is_empty() or texts.null_count() or texts.n_chunks() > 1:
         return None
     array = texts.to_arrow(compat_level=pl.CompatLevel.newest())
@@ -92,4 +92,10 @@ def _viewed(texts: pl.Series) -> tuple[NDArray[np.uint8], NDArray[np.int64], NDA
     if views_N4[:, 0].min() <= _INLINE:
         return None
     begins_N = views_N4[:, 3].astype(np.int64)
-    return np.frombuffer(buffers[0], dtype=np.uint8), begins_N, begins_N + views_N4[:, 0]
+    ends_N = begins_N + views_N4[:, 0]
+    return (np.frombuffer(buffers[0], dtype=np.uint8), begins_N, ends_N) if _is_in_order(begins_N, ends_N) else None
+
+
+def _is_in_order(begins_N: NDArray[np.int64], ends_N: NDArray[np.int64]) -> bool:
+    """Whether no part of a text begins before the end of another that comes first."""
+    return bool((begins_N[1:] >= ends_N[:-1]).all())

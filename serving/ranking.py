@@ -2,8 +2,11 @@
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import IO
+
+import polars as pl
 
 from agents.consensus.council import Council
 from agents.consensus.threats import Reason, Threat
@@ -21,7 +24,7 @@ def rank(scored: Scored, most: int = 50) -> list[Threat]:
     """The `most` threats that weigh most, as of the newest event; the verdicts are heard in the order of the log."""
     council = Council()
     council.hear(scored.verdicts.sort("seq"))
-    return council.rank(most)
+    return [_spelled(threat, scored.spellings) for threat in council.rank(most)]
 
 
 def keep_threats(threats: Sequence[Threat], scored: Scored, output: Path) -> Kept:
@@ -34,9 +37,18 @@ def keep_threats(threats: Sequence[Threat], scored: Scored, output: Path) -> Kep
     return keep_beside(scored.refused, output, write)
 
 
+def _spelled(threat: Threat, spellings: pl.DataFrame) -> Threat:
+    """The same threat, each entity with the name that people will find in the log."""
+    wanted = pl.DataFrame({"name": [entity.name for entity in threat.entities]})
+    rows = spellings.join(wanted, on="name", how="semi").rows()
+    written = {(kind, name): raw for kind, name, raw in rows}
+    entities = (replace(one, written=written.get((one.kind, one.name))) for one in threat.entities)
+    return replace(threat, entities=tuple(entities))
+
+
 def in_words(threat: Threat) -> tuple[list[str], ...]:
     """A threat as people read it: the lines of its rank, its score, and who, when and why."""
-    who = ", ".join(f"{entity.kind} {shown(entity.name)}" for entity in threat.entities[:_SHOWN])
+    who = ", ".join(f"{entity.kind} {shown(entity.written or entity.name)}" for entity in threat.entities[:_SHOWN])
     when = f"{threat.first_time:%Y-%m-%d %H:%M:%S} to {threat.last_time:%Y-%m-%d %H:%M:%S} UTC"
     why = [_told(reason) for reason in threat.reasons[:_SHOWN]]
     return [str(threat.rank)], [f"{threat.score:.1f}"], [who, ", ".join([when, *threat.tactics]), *why]

@@ -38,12 +38,17 @@ class Loaded:
 
 @dataclass(frozen=True)
 class Scored:
-    """Verdicts and refused records, both in the order of the input, and what their reader should know."""
+    """Verdicts and refused records, both in the order of the input, and what their reader should know.
+
+    `unmapped` says of each format how much of it is in no column; `spellings` how entities were written (see `Logs`).
+    """
 
     verdicts: pl.DataFrame
     refused: pl.DataFrame
     release: int | None
     warnings: tuple[str, ...]
+    unmapped: tuple[str, ...]
+    spellings: pl.DataFrame
 
 
 def score(
@@ -66,7 +71,8 @@ def score(
     logs = renamed(read_logs(paths, format, _counting(told, format, strict)), called or {})
     verdicts = in_input_order(judge(loaded.mesh, logs, told), logs.places)
     warnings = [*([loaded.warning] if loaded.warning else _lacks(verdicts, loaded.release)), *_nothing(paths, logs)]
-    return Scored(verdicts, logs.refused, loaded.release, tuple(warnings))
+    unmapped = tuple(logs.coverage.in_words())
+    return Scored(verdicts, logs.refused, loaded.release, tuple(warnings), unmapped, logs.spellings)
 
 
 def champion_mesh(registry: Registry) -> Loaded:

@@ -9,11 +9,12 @@ import polars as pl
 
 @dataclass(frozen=True)
 class Entity:
-    """Who or what a threat is about, and how many nats speak against it."""
+    """Who or what a threat is about, how many nats speak against it, and how a log wrote the name, if otherwise."""
 
     kind: str
     name: str
     evidence: float
+    written: str | None = None
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,13 @@ def test_a_log_is_named_with_what_it_was_known_by(tmp_path: Path) -> None:
     assert (seen.source, seen.member, seen.format) == (str(tmp_path / "conn.log"), None, "zeek")
     assert "Zeek" in seen.why
     assert seen.begins.startswith('{"ts":1.5')
+    assert seen.unmapped == 0.0
+
+
+def test_the_share_of_fields_in_no_column_is_told(tmp_path: Path) -> None:
+    (tmp_path / "conn.log").write_text('{"ts":1.5,"uid":"C1","id.orig_h":"10.0.0.1","vlan":7}\n')
+    (seen,) = formats([tmp_path])
+    assert seen.unmapped == 0.25
 
 
 def test_what_is_no_log_says_so(tmp_path: Path) -> None:

@@ -97,3 +97,12 @@ def test_a_cut_holds_every_event_exactly_once_in_order(events: Events, rows: int
 def test_the_order_of_batches_is_the_order_of_the_whole(events: Events, rows: int) -> None:
     whole = in_order(events)["domain"].to_list()
     assert [name for batch in cut(events, rows) for name in in_order(batch)["domain"]] == whole
+
+
+def test_what_no_column_holds_is_counted_and_how_names_were_written_is_kept(tmp_path: Path) -> None:
+    about = {"device": {"hostname": "PC-1.corp.example"}, "actor": {"user": {"name": "CORP\\Ann"}}}
+    path = tmp_path / "a.jsonl"
+    path.write_text(json.dumps(about | {"class_uid": 4001, "time": 1_700_000_000_000, "extra": {"a": 1, "b": [2]}}))
+    logs = read_logs([path])
+    assert logs.coverage.in_words() == ["ocsf: 33.3 % of the fields are in no column: extra.a (1), extra.b (1)"]
+    assert set(logs.spellings.rows()) == {("host", "pc-1", "PC-1.corp.example"), ("user", "ann", "CORP\\Ann")}

@@ -1,6 +1,7 @@
 """Scored logs come out as ranked threats, as values, as a file, and in words."""
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -60,7 +61,17 @@ def test_the_council_hears_in_the_order_of_the_log_not_of_the_input(
     council = Council()
     for batch in cut(read_logs([estate]).events, 50_000):
         council.hear(mesh.observe(batch))
-    assert [threat.record() for threat in council.rank()] == [threat.record() for threat in rank(scored)]
+    unspelled = replace(scored, spellings=scored.spellings.clear())
+    assert [threat.record() for threat in council.rank()] == [threat.record() for threat in rank(unspelled)]
+
+
+def test_an_entity_is_shown_as_its_log_wrote_it(scored: Scored) -> None:
+    name = rank(scored)[0].entities[0].name
+    kind = rank(scored)[0].entities[0].kind
+    row = pl.DataFrame([(kind, name, "As Written")], schema=scored.spellings.schema, orient="row")
+    first = rank(replace(scored, spellings=row))[0]
+    assert (first.entities[0].name, first.entities[0].written) == (name, "As Written")
+    assert f"{kind} As Written" in in_words(first)[2][0]
 
 
 def test_the_file_holds_every_threat_with_its_verdicts(scored: Scored, tmp_path: Path) -> None:
