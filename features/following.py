@@ -20,17 +20,17 @@ import stat
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Self
+from typing import Any
 
-import msgspec
 import polars as pl
 
 from features import evtx
 from features.files import _DOCUMENT, CHUNK_BYTES, LINE_BYTES, members
 from features.lines import lines_of
-from features.mistakes import FoundWrong
+from features.positions import Position, Positions
 from features.unpacking import _EMPTY_ZIP, _GZIP, _ZIP, _ZSTD, Blocks, Damaged, contents
 
 #: Bytes at the start of a log, and before the place where reading stopped, by which it is known again.
@@ -53,81 +53,19 @@ _Stamp = tuple[int, int]
 _NO_INODE = 0
 
 
-class DamagedPositions(FoundWrong):
-    """The file that should hold positions holds something else."""
-
-
-@dataclass(frozen=True)
-class Position:
-    """How far a log was read, and how to know it again.
-
-    `source` is the path it was first seen at, `offset` the first byte and `line` the first line that were not given;
-    `head` and `tail` are hashes of the first and the last HEAD_BYTES before `offset`. Of a log that is read whole
-    `offset` is its packed size, and `is_finished` says that all its lines were given. `is_inside_line`: the offset is
-    in a line that was too long, whose beginning was given. `note` is the consumer's.
-    """
-
-    source: str
-    device: int
-    inode: int
-    offset: int = 0
-    line: int = 0
-    head: str = ""
-    tail: str = ""
-    is_whole: bool = False
-    is_finished: bool = False
-    is_inside_line: bool = False
-    note: Any = None
-
-    @property
-    def identity(self) -> tuple[int, int]:
-        """Device and inode."""
-        return self.device, self.inode
-
-
-@dataclass
-class Positions:
-    """The positions of all logs, in a small JSON file that is replaced at once and whole, or not at all."""
-
-    path: Path
-    logs: tuple[Position, ...] = ()
-
-    @classmethod
-    def load(cls, path: Path) -> Self:
-        """The positions kept at `path`; none if there is no such file. Raises DamagedPositions."""
-        try:
-            return cls(path, msgspec.json.decode(path.read_bytes(), type=tuple[Position, ...]))
-        except FileNotFoundError:
-            return cls(path)
-        except msgspec.MsgspecError as error:
-            remedy = "remove it to read the logs from their start"
-            raise DamagedPositions(f"{path}: holds no positions of logs ({error}); {remedy}") from error
-
-    def save(self) -> None:
-        """Keep them; what was kept before stays until these are safely on disk."""
-        growing = self.path.with_name(f".{self.path.name}.{os.getpid()}")
-        try:
-            with growing.open("wb") as file:
-                file.write(msgspec.json.format(msgspec.json.encode(self.logs)))
-                file.flush()
-                os.fsync(file.fileno())
-            growing.replace(self.path)
-        finally:
-            growing.unlink(missing_ok=True)
-        _sync_folder(self.path.parent)
-
-
 @dataclass(frozen=True)
 class Appended:
     """Some new lines of one log, in order, as `features.lines` has them, of at most about CHUNK_BYTES.
 
     `source` is the path at which the log was first seen. `note` is what was noted when its lines were last taken, in
-    this run or in one before. `damage` says why nothing more of it can be read.
+    this run or in one before. `changed` is when its file was last written to. `damage` says why nothing more of it can
+    be read.
     """
 
     log: Log
     source: str
     lines: pl.DataFrame
+    changed: datetime
     note: Any = None
     damage: str | None = None
 
@@ -156,6 +94,10 @@ class _Sight:
     @property
     def stamp(self) -> _Stamp:
         return self.size, self.changed
+
+    @property
+    def at(self) -> datetime:
+        return datetime.fromtimestamp(self.changed / 1e9, UTC)
 
 
 @dataclass
@@ -356,7 +298,7 @@ class Follower:
         if sight.in_scope and sight.identity not in self._unreadable:
             self._unreadable.add(sight.identity)
             reason = f"cannot be read ({error.strerror}); make it readable for this user"
-            yield Appended((next(self._numbers), None), str(sight.place), _NO_LINES, damage=reason)
+            yield Appended((next(self._numbers), None), str(sight.place), _NO_LINES, sight.at, damage=reason)
 
     # What is in them
 
@@ -377,7 +319,7 @@ class Follower:
                 return
             log.position, log.quiet = replace(position, head=head, tail=tail), 0
             if lines.height:
-                yield Appended((log.number, None), position.source, lines, log.position.note)
+                yield Appended((log.number, None), position.source, lines, log.sight.at, log.position.note)
         log.seen = log.sight.stamp
 
     def _whole(self, log: _Followed, settling: Mapping[_Identity, _Stamp]) -> Iterator[Appended]:
@@ -407,10 +349,10 @@ class Follower:
                     passed += lines.height
                     if passed > given:
                         log.position = replace(log.position, line=passed)
-                        yield Appended(key, source, lines.tail(passed - given), log.position.note)
+                        yield Appended(key, source, lines.tail(passed - given), log.sight.at, log.position.note)
                         given = passed
             except Damaged as damage:
-                yield Appended(key, source, _NO_LINES, log.position.note, str(damage))
+                yield Appended(key, source, _NO_LINES, log.sight.at, log.position.note, str(damage))
 
     def _from_start(self, log: _Followed, member: str | None) -> Iterator[pl.DataFrame]:
         if not log.position.is_whole:
@@ -441,7 +383,8 @@ class Follower:
             offset = position.offset + len(rest)
             head, tail = _prints(log.opened(), offset)
             log.position = replace(position, offset=offset, line=position.line + 1, head=head, tail=tail)
-            yield Appended((log.number, None), position.source, lines_of(rest, position.line), position.note)
+            lines = lines_of(rest, position.line)
+            yield Appended((log.number, None), position.source, lines, log.sight.at, position.note)
 
 
 # Files
@@ -502,13 +445,6 @@ def _related(file: str, other: str) -> bool:
     (True, True, False)
     """
     return os.path.basename(file).startswith(os.path.basename(other).lstrip(".").partition(".")[0])
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    with suppress(OSError):  # some network file systems cannot
-        os.fsync(descriptor)
-    os.close(descriptor)
 
 
 # Knowing again

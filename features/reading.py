@@ -127,7 +127,10 @@ def chunk_of(lines: pl.DataFrame, source: Source[Any], context: Any, path: str, 
     admitted = admit(replace(drafts, refused=pl.concat([unfit, drafts.refused])), path, member)
     size = int(lines["text"].str.len_bytes().sum()) + lines.height
     records = held.height + unfit.height
-    return Chunk(admitted.events, admitted.refused, records, size, source.name, drafts.total, drafts.unmapped)
+    return Chunk(
+        *(admitted.events, admitted.refused, records, size),
+        *(source.name, drafts.total, drafts.unmapped, admitted.spellings),
+    )
 
 
 def unsaid(chunk: Chunk, said: set[Refusal]) -> Chunk:

@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -10,6 +9,7 @@ from typing import IO
 import polars as pl
 
 from features.mistakes import AskedWrong
+from features.whole_files import write_whole
 
 
 class UnusableOutput(AskedWrong):
@@ -58,8 +58,8 @@ def keep_beside(refused: pl.DataFrame, output: Path, write: Callable[[IO[bytes]]
     if refused.is_empty():
         beside.unlink(missing_ok=True)
     else:
-        _write_whole(beside, refused.write_ndjson)
-    _write_whole(output, write)
+        write_whole(beside, refused.write_ndjson)
+    write_whole(output, write)
     return Kept(output, None if refused.is_empty() else beside, removed)
 
 
@@ -70,25 +70,3 @@ def refused_beside(output: Path) -> Path:
     'verdicts.refused.ndjson'
     """
     return output.with_name(f"{output.stem}.refused.ndjson")
-
-
-def _write_whole(path: Path, write: Callable[[IO[bytes]], object]) -> None:
-    """Make `path` appear at once and whole, or not at all."""
-    path = path.resolve()
-    growing = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        with growing.open("wb") as file:
-            write(file)
-            file.flush()
-            os.fsync(file.fileno())
-        growing.replace(path)
-        _sync_folder(path.parent)
-    finally:
-        growing.unlink(missing_ok=True)
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    with suppress(OSError):  # some network file systems cannot
-        os.fsync(descriptor)
-    os.close(descriptor)

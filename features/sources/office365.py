@@ -38,6 +38,9 @@ _VERBS = {
     "read": r"(?i)^(get|search|list|test|export)|access|view|download|synced",
 }
 
+#: Columns of an export, at most.
+_COLUMNS_OF_TABLE = 64
+
 _CELL = r'(?:"(?:[^"]|"")*"|[^",]*)'
 
 
@@ -92,7 +95,7 @@ def _table(head: Sequence[str]) -> Table | None:
     """The header, which old exports write below a line `#TYPE`."""
     for line in head[:2]:
         columns = line.strip().replace('"', "").split(",")
-        if len(columns) > 1 and "AuditData" in columns:
+        if 1 < len(columns) <= _COLUMNS_OF_TABLE and "AuditData" in columns:
             before = columns.index("AuditData")
             return Table(line, before, len(columns) - before - 1)
     return None

@@ -24,7 +24,7 @@ from features.windows_codes import ACTS, DOMAIN_OF_CHANNEL, FAILURE_CODES, GROUP
 SCRIPT_CHARS = 4096
 
 #: How many stamps tell a log's clock, and how many frames are looked at for them.
-_CLOCK_STAMPS, _CLOCK_FRAMES = 500, 8
+_CLOCK_STAMPS, _CLOCK_FRAMES = 5000, 8
 _CLOCK_STEP = timedelta(minutes=15)
 _NEAR = timedelta(minutes=2)
 _LATE_CLOCKS = ["sysmon/3", "sysmon/22"]

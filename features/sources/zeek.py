@@ -1,5 +1,6 @@
 """Zeek's logs: tab-separated with headers, JSON lines, and the comma-separated copies of data sets."""
 
+import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -53,11 +54,17 @@ _WANTED = Wanted(
 )
 _UNSET = ["-", "(empty)", ""]
 
+_SEPARATOR, _WRITTEN_BYTE = re.compile(r"#separator\s+((?:\\x[\da-fA-F]{2}|[^\\\s])+)"), re.compile(r"\\x(..)")
+
 
 @dataclass(frozen=True)
 class Header:
-    """How the lines that follow are to be read; `fields` is empty until a header has named them."""
+    """How the lines that follow are to be read; `fields` is empty until a header has named them.
 
+    `file` is the log as the file's name has it, `log` as the last header has it.
+    """
+
+    file: str
     log: str
     separator: str = "\t"
     fields: tuple[str, ...] = ()
@@ -66,22 +73,26 @@ class Header:
 
 def recognises(head: Sequence[str]) -> bool:
     """A `#fields` header, a header of comma-separated Zeek columns, or JSON with Zeek's names."""
-    return any(line.startswith(("#separator", "#fields\t")) for line in head) or _is_csv(head[0]) or _is_json(head[0])
+    return (
+        any(line.startswith(("#separator", "#fields\t")) for line in head)
+        or _is_csv(head[0])
+        or any(map(_is_json, head[:10]))
+    )
 
 
 def begin(name: str, _frames: Iterator[pl.DataFrame]) -> Header:
     """The log's name, for lines that do not tell it: `conn.log.gz` -> `conn`."""
-    return Header(log=name.lower().partition(".")[0].removeprefix("labeled-"))
+    log = name.lower().partition(".")[0].removeprefix("labeled-")
+    return Header(log, log)
 
 
 def parse(lines: pl.DataFrame, header: Header) -> Drafts:
-    """Lines of one log or of several, each under the header above it."""
-    if lines.is_empty():
-        return Drafts()
-    if not header.fields and is_json_object(lines["text"][0]):
-        return _parse_json(lines, header)
-    blocks, _ = _blocks(lines, header)
-    return _joined([_parse_rows(pl.concat(rows), header) for header, rows in blocks.items()])
+    """Lines of one log or of several: objects of JSON, and rows, each under the header above it."""
+    is_object = lines["text"].str.contains(r"^\s*\{")
+    objects, rows = lines.filter(is_object), lines.filter(~is_object)
+    parts = [_parse_json(objects, header.file)] if objects.height else []
+    blocks, _ = _blocks(rows, header)
+    return _joined(parts + [_parse_rows(pl.concat(rows), header) for header, rows in blocks.items()])
 
 
 def goes_on(lines: pl.DataFrame, header: Header) -> Header:
@@ -124,8 +135,7 @@ def _read_header(line: str, header: Header) -> Header:
     if not line.startswith("#"):
         return replace(header, log="conn", separator=",", fields=tuple(line.split(",")))
     if line.startswith("#separator"):
-        written = line.split(maxsplit=1)[-1]
-        return replace(header, separator=written.encode().decode("unicode_escape"), fields=())
+        return replace(header, separator=_separator(line) or header.separator, fields=())
     name, *values = line[1:].split(header.separator)
     if name == "path" and values:
         return replace(header, log=values[0])
@@ -136,9 +146,18 @@ def _read_header(line: str, header: Header) -> Header:
     return header
 
 
+def _separator(line: str) -> str | None:
+    r"""What the header says, bytes written like `\x09`; none where it says nothing that Zeek could mean."""
+    written = _SEPARATOR.fullmatch(line)
+    return _WRITTEN_BYTE.sub(lambda byte: chr(int(byte[1], 16)), written[1]) if written else None
+
+
 def _parse_rows(rows: pl.DataFrame, header: Header) -> Drafts:
     if not header.fields:
         return Drafts(refused=refusals(rows, "line", "expected a #fields header above the first record"))
+    known = [name for name in header.fields if name in _FIELDS]
+    if len(set(known)) < len(known):
+        return Drafts(refused=refusals(rows, "line", "expected every field once in the #fields header above"))
     if header.log in _NO_ONES_ACT:
         return _no_ones_act(header.log)
     separators = pl.col("text").str.count_matches(header.separator, literal=True)
@@ -167,9 +186,9 @@ def _columns(rows: pl.DataFrame, header: Header) -> pl.DataFrame:
 # JSON
 
 
-def _parse_json(lines: pl.DataFrame, header: Header) -> Drafts:
+def _parse_json(lines: pl.DataFrame, file: str) -> Drafts:
     read = json_records(lines, _WANTED)
-    records = read.fields.with_columns(pl.col("log").fill_null(header.log))
+    records = read.fields.with_columns(pl.col("log").fill_null(file))
     logs = records.partition_by("log", as_dict=True, maintain_order=True)
     parts = [_parse_json_log(rows, str(log)) for (log,), rows in logs.items()]
     return _joined([Drafts({}, read.refused, read.unmapped, read.total), *parts])

@@ -22,8 +22,9 @@ from hypothesis import strategies as st
 from features import following
 from features.admission import within_limits
 from features.events import Domain
-from features.following import HEAD_BYTES, QUIET_LOOKS, Appended, DamagedPositions, Follower, Log, Positions
+from features.following import HEAD_BYTES, QUIET_LOOKS, Appended, Follower, Log
 from features.lines import lines_of
+from features.positions import DamagedPositions, Positions
 from features.reading import sources
 from features.source import Drafts
 
@@ -530,8 +531,8 @@ def test_a_log_emptied_while_nobody_looked_starts_over(log: Path, reader: Reader
 def test_a_log_is_known_again_on_a_device_of_another_number(log: Path, reader: Reader) -> None:
     append(log, "a\n")
     reader.look()
-    positions = json.loads(reader.kept.read_text())
-    reader.kept.write_text(json.dumps([position | {"device": 0} for position in positions]))
+    kept = json.loads(reader.kept.read_text())
+    reader.kept.write_text(json.dumps({"logs": [position | {"device": 0} for position in kept["logs"]]}))
     reader.restart()
     append(log, "b\n")
     assert reader.look() == ["b"]
@@ -573,7 +574,7 @@ def test_few_files_are_held_open_and_few_gone_logs_remembered(
     for number in range(20):
         log.with_name(f"{number}.log").unlink()
     assert folder_reader.look(2) == []
-    assert len(json.loads(folder_reader.kept.read_text())) == 4
+    assert len(json.loads(folder_reader.kept.read_text())["logs"]) == 4
 
 
 # What a format knows of the lines before

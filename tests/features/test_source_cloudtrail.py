@@ -121,7 +121,10 @@ ISSUER = {"sessionIssuer": {"type": "Role", "userName": "deploy"}}
     ("identity", "name"),
     [
         ({"type": "Root", "arn": "arn:aws:iam::1:root"}, "root"),
-        ({"type": "AssumedRole", "arn": "arn:aws:sts::1:assumed-role/Deploy/i-0ab", "sessionContext": ISSUER}, "deploy"),
+        (
+            {"type": "AssumedRole", "arn": "arn:aws:sts::1:assumed-role/Deploy/i-0ab", "sessionContext": ISSUER},
+            "deploy",
+        ),
         ({"type": "AssumedRole", "arn": "arn:aws:sts::1:assumed-role/Deploy/ann@x.org"}, "ann"),
         ({"type": "AssumedRole", "arn": "arn:aws:sts::1:assumed-role/AWSReservedSSO_Admin_0a1b/Eve"}, "eve"),
         ({"type": "AssumedRole", "arn": "arn:aws:sts::1:assumed-role/Deploy/i-0ab"}, "deploy"),
