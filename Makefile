@@ -6,10 +6,10 @@ CODE := agents features models serving training secmesh.py tests
 
 .PHONY: demo test check fix serve
 
-demo: $(VENV)/.installed
+demo: $(VENV)/.compiled
 	$(BIN)/secmesh demo
 
-test: check
+test: check $(VENV)/.compiled
 	$(BIN)/python -m pytest --cov --cov-report=term:skip-covered
 
 check: $(VENV)/.installed
@@ -24,6 +24,11 @@ fix: $(VENV)/.installed
 
 serve: $(VENV)/.installed
 	$(BIN)/secmesh serve
+
+# numba keeps machine code by the file of a function alone, and does not see when a file changes that it took code from.
+$(VENV)/.compiled: $(VENV)/.installed $(wildcard features/*.py features/*/*.py models/*.py agents/*.py agents/*/*.py)
+	find features models agents -name '*.nb[ic]' -delete
+	touch $@
 
 $(VENV)/.installed: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
