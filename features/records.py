@@ -88,6 +88,9 @@ class Wanted:
     @cached_property
     def plan(self) -> "_Plan":
         """The same as the walk needs it."""
+        for name, paths in self.fields.items():
+            if any(("[]" in path) != ("[]" in name) for path in paths):
+                raise ValueError(f"{name}: a field of a list's elements has [] in its name and in all of its paths")
         columns = tuple(name for name in self.fields if "[]" not in name)
         lists: dict[str, tuple[str, ...]] = {}
         for name in self.fields:
