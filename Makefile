@@ -1,10 +1,11 @@
 # Every target sets itself up, and can be run again or beside the others (make -j).
 VENV ?= .venv
 PYTHON ?= python3
+SECONDS_EACH ?= 60
 BIN := $(VENV)/bin
 CODE := agents features models serving training secmesh.py tests
 
-.PHONY: demo test check fix serve
+.PHONY: demo test check fuzz fix serve
 
 demo: $(VENV)/.compiled
 	$(BIN)/secmesh demo
@@ -17,6 +18,11 @@ check: $(VENV)/.installed
 	$(BIN)/ruff check .
 	$(BIN)/mypy $(CODE)
 	$(BIN)/lint-imports
+
+# A minute of hostile bytes for each parser.
+fuzz: $(VENV)/.compiled
+	$(BIN)/python -m pip install --quiet --editable '.[fuzz]'
+	$(BIN)/python -m tests.fuzz.run --seconds $(SECONDS_EACH)
 
 fix: $(VENV)/.installed
 	$(BIN)/ruff check --fix .

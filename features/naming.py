@@ -39,6 +39,8 @@ _NORMAL = {column: write(pl.col(column)).alias(column) for column, write in _WRI
 
 #: Names remembered of a column; where a chunk has more than a part of them that are new, remembering is slower.
 _MOST, _MOST_NEW = 1 << 16, 1 << 11
+#: Bytes of a name that is remembered.
+_NAME_BYTES = 256
 _known: dict[str, dict[str, str | None]] = {column: {} for column in _WRITING}
 
 
@@ -61,7 +63,7 @@ def normalised(draft: pl.DataFrame, told: Told = lambda column, raw, written: No
 
 def _written(column: str, names: pl.Series) -> pl.Series:
     """Some distinct names of a column, as they are written here."""
-    if len(names) > _MOST_NEW:
+    if len(names) > _MOST_NEW or (names.str.len_bytes() > _NAME_BYTES).any():
         return _worked_out(column, names)
     known, texts = _known[column], names.to_list()
     new = [text for text in texts if text not in known]

@@ -290,7 +290,7 @@ def _zip_members(file: Path, free: _Free) -> Iterator[tuple[str | None, Blocks]]
         yield from _salvaged(file, free)
         return
     with archive:
-        entries = [entry for entry in archive.infolist() if not entry.is_dir()]
+        entries = [entry for entry in archive.infolist() if not entry.filename.endswith("/")]
         if sum(entry.compress_size for entry in entries) > file.stat().st_size:
             yield None, broken("the members of the zip archive lie over each other; pack the logs again")
             return

@@ -29,7 +29,7 @@ _TAG = r"(?P<program>[^\s\[\]:]+)(?:\[(?P<pid>[^\]\s]*)\])?:"
 _REST = rf" (?P<host>\S+)(?: {_TAG})?(?: (?P<message>.*))?$"
 _CLOCK = r"\d\d:\d\d:\d\d(?:\.\d+)?"
 _OLD_STAMP = rf"{_PRIORITY}(?P<month>{'|'.join(_MONTHS)}) (?P<day>[ 0-3]?\d) (?P<clock>{_CLOCK})"
-_MONTH = rf"{_PRIORITY}({'|'.join(_MONTHS)}) [ 0-3]?\d \d"
+_MONTH = rf"{_PRIORITY}({'|'.join(_MONTHS)}) (?:[ 0]?[1-9]|[12]\d|3[01]) (?:[01]\d|2[0-3]):[0-5]\d:[0-6]\d"
 _ISO_STAMP = rf"{_PRIORITY}(?P<stamp>\d{{4}}-\d\d-\d\dT{_CLOCK}(?:Z|[+-]\d\d:?\d\d))"
 _RFC_5424 = (
     r"^<\d{1,3}>\d{1,2} (?P<stamp>\S+) (?P<host>\S+) (?P<program>\S+) (?P<pid>\S+) \S+ "

@@ -26,6 +26,8 @@ SCRIPT_CHARS = 4096
 #: How many stamps tell a log's clock, and how many frames are looked at for them.
 _CLOCK_STAMPS, _CLOCK_FRAMES = 5000, 8
 _CLOCK_STEP = timedelta(minutes=15)
+#: The most a clock can be wrong, in minutes: the widest time zone, and half a day for one that counts twelve hours.
+_MOST_WRONG = 26 * 60
 _NEAR = timedelta(minutes=2)
 _LATE_CLOCKS = ["sysmon/3", "sysmon/22"]
 
@@ -134,7 +136,8 @@ def _shifts(lines: pl.DataFrame) -> pl.Series:
     told = records.filter(pl.col("channel").str.contains("(?i)sysmon"), ~pl.col("code").is_in(["3", "22"]))
     step = _CLOCK_STEP.total_seconds()
     apart = (moment(pl.col("UtcTime")) - moment(pl.col("stamp"))).dt.total_seconds() / step
-    return told.select(shift=apart.round().cast(pl.Int64) * (step // 60)).to_series().drop_nulls().cast(pl.Int64)
+    shifts = told.select(shift=apart.round().cast(pl.Int64) * (step // 60)).to_series().drop_nulls().cast(pl.Int64)
+    return shifts.filter(shifts.is_between(-_MOST_WRONG, _MOST_WRONG))
 
 
 def parse(lines: pl.DataFrame, clock: Clock) -> Drafts:

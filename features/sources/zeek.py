@@ -4,6 +4,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 
 import polars as pl
 
@@ -52,6 +53,8 @@ _WANTED = Wanted(
     whole=_LISTS,
     hidden=("id",),
 )
+#: Different logs in one frame, at most: each takes its own steps.
+_MOST_LOGS = 64
 _UNSET = ["-", "(empty)", ""]
 
 _SEPARATOR, _WRITTEN_BYTE = re.compile(r"#separator\s+((?:\\x[\da-fA-F]{2}|[^\\\s])+)"), re.compile(r"\\x(..)")
@@ -92,7 +95,13 @@ def parse(lines: pl.DataFrame, header: Header) -> Drafts:
     objects, rows = lines.filter(is_object), lines.filter(~is_object)
     parts = [_parse_json(objects, header.file)] if objects.height else []
     blocks, _ = _blocks(rows, header)
-    return _joined(parts + [_parse_rows(pl.concat(rows), header) for header, rows in blocks.items()])
+    parts += [_parse_rows(pl.concat(rows), header) for header, rows in islice(blocks.items(), _MOST_LOGS)]
+    surplus = [row for rows in islice(blocks.values(), _MOST_LOGS, None) for row in rows]
+    return _joined([*parts, Drafts(refused=_too_many(pl.concat(surplus)))] if surplus else parts)
+
+
+def _too_many(rows: pl.DataFrame) -> pl.DataFrame:
+    return refusals(rows, "log", f"expected at most {_MOST_LOGS} different logs side by side; split the file")
 
 
 def goes_on(lines: pl.DataFrame, header: Header) -> Header:
@@ -189,9 +198,12 @@ def _columns(rows: pl.DataFrame, header: Header) -> pl.DataFrame:
 def _parse_json(lines: pl.DataFrame, file: str) -> Drafts:
     read = json_records(lines, _WANTED)
     records = read.fields.with_columns(pl.col("log").fill_null(file))
-    logs = records.partition_by("log", as_dict=True, maintain_order=True)
-    parts = [_parse_json_log(rows, str(log)) for (log,), rows in logs.items()]
-    return _joined([Drafts({}, read.refused, read.unmapped, read.total), *parts])
+    logs = records["log"].unique(maintain_order=True)
+    surplus = records.filter(pl.col("log").is_in(logs[_MOST_LOGS:].implode()))
+    known = records.filter(pl.col("log").is_in(logs[:_MOST_LOGS].implode()))
+    parts = [_parse_json_log(rows, str(log)) for (log,), rows in known.partition_by("log", as_dict=True).items()]
+    refused = pl.concat([read.refused, _too_many(surplus)])
+    return _joined([Drafts({}, refused, read.unmapped, read.total), *parts])
 
 
 def _parse_json_log(records: pl.DataFrame, log: str) -> Drafts:

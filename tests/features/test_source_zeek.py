@@ -250,3 +250,14 @@ def test_a_real_day_is_read_without_a_refusal() -> None:
     chunks = list(read([DATA / "008-zeek-mixed" / "data"]))
     assert sum(chunk.refused.height for chunk in chunks) == 0
     assert sum(frame.height for chunk in chunks for frame in chunk.events.values()) > 5000
+
+
+def test_more_kinds_of_logs_than_there_are_are_refused_and_the_first_ones_kept(tmp_path: Path) -> None:
+    record = {"ts": 1.5, "uid": "C1", "id.orig_h": "10.0.0.1"}
+    lines = [json.dumps(record | {"_path": f"log{number}"}) for number in range(66)]
+    events, refused = read_text(tmp_path, "\n".join(lines))
+    assert events[Domain.NETWORK]["line"].to_list() == list(range(64))
+    assert refused.select("line", "field").rows() == [(64, "log"), (65, "log")]
+    text = "".join(tsv(f"log{number}", CONN, ROW) for number in range(66))
+    events, refused = read_text(tmp_path, text)
+    assert (events[Domain.NETWORK].height, refused["field"].to_list()) == (64, ["log", "log"])
