@@ -1,6 +1,5 @@
 """The door: drafts of events come out with their domain's exact columns, or are refused with a reason."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -42,9 +41,11 @@ def admit(drafts: Drafts, source: str, member: str | None) -> Admitted:
     events, refused, spellings = {}, [drafts.refused], [pl.DataFrame(schema=SPELLINGS)]
     for domain, draft in drafts.events.items():
         good, bad = _checked(draft, domain)
-        refused.append(bad)
-        if good.height:
-            events[domain] = _finished(good, domain, source, member, spellings)
+        finished = _finished(good, domain, source, member, spellings)
+        told, untold = _telling(finished, good["text"], domain)
+        refused += [bad, untold]
+        if told.height:
+            events[domain] = told
     return Admitted(events, shown(pl.concat(refused), source, member), pl.concat(spellings).unique(maintain_order=True))
 
 
@@ -86,12 +87,11 @@ class _Fault:
 
 
 def _checked(draft: pl.DataFrame, domain: Domain) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Split by whether time and numbers are possible and what a domain requires is there; the first fault is named."""
+    """Split by whether the time is there and possible and every number is one; the first fault is named."""
     wanted = schema(domain)
     numbers = [name for name in draft.columns if name in wanted and wanted[name].is_numeric()]
     read = draft.with_columns(_number(draft[name], wanted[name]) for name in numbers)
     faults = [_time_fault(draft), *(_number_fault(draft[name], read[name]) for name in numbers)]
-    faults += [_absence_fault(draft, group) for group in REQUIRED[domain]]
     faults = [fault for fault in faults if fault.where.any()]
     if not faults:
         return read, _NONE
@@ -125,15 +125,17 @@ def _number_fault(given: pl.Series, read: pl.Series) -> _Fault:
     return _Fault(is_wrong.fill_null(False), given.name, f"expected {kind} from 0 to {most}", given.name)
 
 
-def _absence_fault(draft: pl.DataFrame, group: Sequence[str]) -> _Fault:
-    """Which rows have none of a group of columns."""
-    there = [draft[name] for name in group if name in draft.columns]
-    if any(column.null_count() == 0 for column in there):
-        return _Fault(pl.repeat(False, draft.height, eager=True), group[0], "", "text")
-    is_absent = draft.select(pl.all_horizontal(pl.lit(True), *(column.is_null() for column in there))).to_series()
-    if not there:
-        is_absent = pl.repeat(True, draft.height, eager=True)
-    return _Fault(is_absent, group[0], f"expected at least one of {', '.join(group)}", "text")
+def _telling(events: pl.DataFrame, texts: pl.Series, domain: Domain) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Events that tell what their domain requires, in names that are some, and the refusals of the others."""
+    refused = []
+    for group in REQUIRED[domain]:
+        if any(events[name].null_count() == 0 for name in group):
+            continue
+        is_absent = events.select(pl.all_horizontal(pl.col(group).is_null())).to_series()
+        shown = events.filter(is_absent).with_columns(texts.filter(is_absent).alias("text"))
+        refused.append(refusals(shown, group[0], f"expected at least one of {', '.join(group)}"))
+        events, texts = events.filter(~is_absent), texts.filter(~is_absent)
+    return events, pl.concat([_NONE, *refused])
 
 
 def _figures(given: pl.Series) -> pl.Series:

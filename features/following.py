@@ -10,31 +10,41 @@ What cannot be told apart: a log that between two looks was overwritten with tex
 goes on where it was; a log that between two looks came and went, or of which no copy is left beside it, is not read.
 """
 
-import codecs
 import glob
-import hashlib
 import io
 import itertools
 import os
-import stat
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
 import polars as pl
 
-from features import evtx
-from features.files import _DOCUMENT, CHUNK_BYTES, LINE_BYTES, members
+from features.files import LINE_BYTES, members
+from features.grown_lines import NO_LINES, grown
 from features.lines import lines_of
 from features.positions import Position, Positions
-from features.unpacking import _EMPTY_ZIP, _GZIP, _ZIP, _ZSTD, Blocks, Damaged, contents
+from features.sights import (
+    Identity,
+    Sight,
+    Stamp,
+    files_at,
+    is_copy,
+    is_read,
+    is_read_whole,
+    is_related,
+    moved,
+    opened,
+    prints,
+    read_at,
+    seen_at,
+)
+from features.unpacking import Damaged
 
-#: Bytes at the start of a log, and before the place where reading stopped, by which it is known again.
-HEAD_BYTES = 1024
 #: Logs whose files are held open from look to look, so that what is written to one that is moved or deleted is read.
 OPEN_LOGS = 256
 #: Looks without a new line after which a log that was moved out of what is followed, or deleted, is let go.
@@ -42,15 +52,11 @@ QUIET_LOOKS = 60
 #: Looks during which the copy of a log that is gone is sought beside it, and such logs that are remembered.
 SEEK_LOOKS, GONE_LOGS = 5, 1000
 
-_WHOLE = (_GZIP, _ZSTD, _ZIP, _EMPTY_ZIP, evtx.SIGNATURE, codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
-_NO_LINES = pl.DataFrame(schema={"line": pl.Int64, "text": pl.String, "kind": pl.UInt8})
+_NO_INODE = 0
 _NO_NOTES: Mapping["Log", Any] = MappingProxyType({})
 
 #: Which log, and which member of it, as long as the same Follower follows it; no two logs share one.
 Log = tuple[int, str | None]
-_Identity = tuple[int, int]
-_Stamp = tuple[int, int]
-_NO_INODE = 0
 
 
 @dataclass(frozen=True)
@@ -80,41 +86,21 @@ class Appended:
         return (self.member or self.source).replace("\\", "/").rpartition("/")[2]
 
 
-@dataclass(frozen=True)
-class _Sight:
-    """A file as one look found it; `place` is None for one that only its open file still leads to."""
-
-    place: str | None
-    identity: _Identity
-    size: int
-    changed: int
-    in_scope: bool = True
-    is_deleted: bool = False
-
-    @property
-    def stamp(self) -> _Stamp:
-        return self.size, self.changed
-
-    @property
-    def at(self) -> datetime:
-        return datetime.fromtimestamp(self.changed / 1e9, UTC)
-
-
 @dataclass
 class _Followed:
     """A log that is followed: the number it goes by, how far it was read, and how the last look found it."""
 
     number: int
     position: Position
-    sight: _Sight
+    sight: Sight
     file: io.FileIO | None = None
-    seen: _Stamp | None = None
+    seen: Stamp | None = None
     quiet: int = 0
 
     def opened(self) -> io.FileIO:
         """Its file, held open from now on. Raises OSError."""
         if self.file is None:
-            self.file = _opened(self.sight)
+            self.file = opened(self.sight)
         return self.file
 
     def close(self) -> None:
@@ -139,10 +125,10 @@ class Follower:
         self._paths = [str(path) for path in paths]
         self._kept = kept
         self._apart = [str(path) for path in (*apart, kept.path)]
-        self._logs: dict[_Identity, _Followed] = {}
+        self._logs: dict[Identity, _Followed] = {}
         self._gone = [(position, 0) for position in kept.logs]
-        self._unsettled: dict[_Identity, _Stamp] = {}
-        self._unreadable: set[_Identity] = set()
+        self._unsettled: dict[Identity, Stamp] = {}
+        self._unreadable: set[Identity] = set()
         self._numbers = itertools.count()
         self._looks = 0
 
@@ -193,17 +179,17 @@ class Follower:
 
     # Which files there are, and which logs they are
 
-    def _sights(self) -> dict[_Identity, _Sight]:
+    def _sights(self) -> dict[Identity, Sight]:
         """Every file in scope by its identity, so that one with two names is seen once."""
-        apart = {sight.identity for path in self._apart if (sight := _seen_at(path))}
-        found: dict[_Identity, _Sight] = {}
-        for file in itertools.chain.from_iterable(map(_files, self._paths)):
-            sight = _seen_at(file)
+        apart = {sight.identity for path in self._apart if (sight := seen_at(path))}
+        found: dict[Identity, Sight] = {}
+        for file in itertools.chain.from_iterable(map(files_at, self._paths)):
+            sight = seen_at(file)
             if sight and sight.identity not in apart:
                 found.setdefault(sight.identity, sight)
         return found
 
-    def _part(self, sights: Mapping[_Identity, _Sight]) -> Iterator[Appended]:
+    def _part(self, sights: Mapping[Identity, Sight]) -> Iterator[Appended]:
         """Part with logs whose file, or what was read of it, is not there any more; what is left of a deleted one."""
         for log in list(self._logs.values()):
             sight = sights.get(log.sight.identity) or _seen_open(log)
@@ -229,7 +215,7 @@ class Follower:
         del self._logs[log.sight.identity]
         self._gone.append((position, look))
 
-    def _welcome(self, sights: Mapping[_Identity, _Sight], settling: Mapping[_Identity, _Stamp]) -> Iterator[Appended]:
+    def _welcome(self, sights: Mapping[Identity, Sight], settling: Mapping[Identity, Stamp]) -> Iterator[Appended]:
         """Take up files that are not followed yet, the oldest first, those that go on from a gone log before others."""
         self._reclaim(sights.values())  # before any folder is searched: after a start all logs seem gone
         strangers = sorted([*self._strange(sights.values()), *self._beside(sights)], key=lambda sight: sight.changed)
@@ -251,61 +237,63 @@ class Follower:
         for position in fresh:
             self._follow(sights[position.identity], position)
 
-    def _strange(self, sights: Iterable[_Sight]) -> list[_Sight]:
+    def _strange(self, sights: Iterable[Sight]) -> list[Sight]:
         return [sight for sight in sights if sight.identity not in self._logs]
 
-    def _reclaim(self, sights: Iterable[_Sight]) -> None:
+    def _reclaim(self, sights: Iterable[Sight]) -> None:
         """Go on with files that are back, or were there when an earlier run stopped."""
         waiting = {position.identity: position for position, _ in self._gone if position.offset}
-        back: set[_Identity] = set()
+        back: set[Identity] = set()
         for sight in sorted(self._strange(sights), key=lambda sight: sight.changed):
             if position := waiting.get(sight.identity):
-                with suppress(OSError), _opened(sight) as file:
-                    if _is_read(file, sight, position):
+                with suppress(OSError), opened(sight) as file:
+                    if is_read(file, sight, position):
                         self._follow(sight, position)
                         back.add(sight.identity)
         self._gone = [entry for entry in self._gone if entry[0].identity not in back]
 
-    def _beside(self, sights: Mapping[_Identity, _Sight]) -> Iterator[_Sight]:
+    def _beside(self, sights: Mapping[Identity, Sight]) -> Iterator[Sight]:
         """Files out of scope that may hold what was not read of logs that went lately."""
         recent = [position for position, look in self._gone if self._looks - look < SEEK_LOOKS]
         identities = {position.identity for position in recent}
         for folder, sources in _by_folder(position.source for position in recent).items():
             for file in glob.iglob(os.path.join(glob.escape(folder), "*")):
-                sight = _seen_at(file)
-                is_near = sight and (sight.identity in identities or any(_related(file, source) for source in sources))
+                sight = seen_at(file)
+                is_near = sight and (
+                    sight.identity in identities or any(is_related(file, source) for source in sources)
+                )
                 if sight and is_near and sight.identity not in sights:
                     yield replace(sight, in_scope=False)
 
-    def _heritage(self, sight: _Sight, settling: Mapping[_Identity, _Stamp]) -> tuple[Position | None, bool]:
+    def _heritage(self, sight: Sight, settling: Mapping[Identity, Stamp]) -> tuple[Position | None, bool]:
         """The position of the gone log that this file is a copy of, if it is, and whether it is to be read whole."""
-        with _opened(sight) as file:
-            is_whole = _is_whole(file)
+        with opened(sight) as file:
+            is_whole = is_read_whole(file)
             if is_whole and settling.get(sight.identity) != sight.stamp:
                 self._unsettled[sight.identity] = sight.stamp
                 return None, is_whole
             for entry in sorted(self._gone, key=lambda entry: not entry[0].offset):
-                if _is_copy(file, sight, entry[0], is_whole):
+                if is_copy(file, sight, entry[0], is_whole):
                     self._gone.remove(entry)
-                    return _moved(entry[0], sight, is_whole), is_whole
+                    return moved(entry[0], sight, is_whole), is_whole
             return None, is_whole
 
-    def _follow(self, sight: _Sight, position: Position) -> None:
+    def _follow(self, sight: Sight, position: Position) -> None:
         self._logs[sight.identity] = _Followed(next(self._numbers), position, sight)
 
-    def _refused(self, sight: _Sight, error: OSError) -> Iterator[Appended]:
+    def _refused(self, sight: Sight, error: OSError) -> Iterator[Appended]:
         """Say once that a file cannot be read; it is tried again with each look."""
         if sight.in_scope and sight.identity not in self._unreadable:
             self._unreadable.add(sight.identity)
             reason = f"cannot be read ({error.strerror}); make it readable for this user"
-            yield Appended((next(self._numbers), None), str(sight.place), _NO_LINES, sight.at, damage=reason)
+            yield Appended((next(self._numbers), None), str(sight.place), NO_LINES, sight.at, damage=reason)
 
     # What is in them
 
     def _is_whole(self, log: _Followed) -> bool:
         """Whether to read it whole; decided by its first bytes until lines of it were given."""
         if log.position.line == 0 and log.position.offset == 0 and log.sight.size and not log.position.is_whole:
-            log.position = replace(log.position, is_whole=_is_whole(log.opened()))
+            log.position = replace(log.position, is_whole=is_read_whole(log.opened()))
         return log.position.is_whole
 
     def _grown(self, log: _Followed) -> Iterator[Appended]:
@@ -313,16 +301,16 @@ class Follower:
         if log.seen == log.sight.stamp:
             return
         file = log.opened()
-        for lines, position in _grown(file, log.position, log.sight.size):
-            head, tail = _prints(file, position.offset)
-            if not _is_read(file, log.sight, log.position):
+        for lines, position in grown(file, log.position, log.sight.size):
+            head, tail = prints(file, position.offset)
+            if not is_read(file, log.sight, log.position):
                 return
             log.position, log.quiet = replace(position, head=head, tail=tail), 0
             if lines.height:
                 yield Appended((log.number, None), position.source, lines, log.sight.at, log.position.note)
         log.seen = log.sight.stamp
 
-    def _whole(self, log: _Followed, settling: Mapping[_Identity, _Stamp]) -> Iterator[Appended]:
+    def _whole(self, log: _Followed, settling: Mapping[Identity, Stamp]) -> Iterator[Appended]:
         """Its lines that were not given, if it is new or has grown and does not grow any more."""
         log.close()
         position, place = log.position, log.sight.place
@@ -332,8 +320,8 @@ class Follower:
         if log.seen is not None and settling.get(log.sight.identity) != log.sight.stamp:
             self._unsettled[log.sight.identity] = log.sight.stamp
             return
-        with _opened(log.sight) as file:
-            head, tail = _prints(file, log.sight.size)
+        with opened(log.sight) as file:
+            head, tail = prints(file, log.sight.size)
         log.position = replace(position, offset=log.sight.size, head=head, tail=tail, is_finished=False)
         yield from self._ungiven(log, place)
         log.position = replace(log.position, is_finished=True)
@@ -352,12 +340,12 @@ class Follower:
                         yield Appended(key, source, lines.tail(passed - given), log.sight.at, log.position.note)
                         given = passed
             except Damaged as damage:
-                yield Appended(key, source, _NO_LINES, log.sight.at, log.position.note, str(damage))
+                yield Appended(key, source, NO_LINES, log.sight.at, log.position.note, str(damage))
 
     def _from_start(self, log: _Followed, member: str | None) -> Iterator[pl.DataFrame]:
         if not log.position.is_whole:
             start = Position(log.position.source, *log.sight.identity)
-            yield from (lines for lines, _ in _grown(log.opened(), start, log.position.offset) if lines.height)
+            yield from (lines for lines, _ in grown(log.opened(), start, log.position.offset) if lines.height)
             return
         for part in members([log.sight.place] if log.sight.place else []):
             if part.member == member:
@@ -378,57 +366,22 @@ class Follower:
 
     def _last_line(self, log: _Followed) -> Iterator[Appended]:
         position = log.position
-        rest = b"" if position.is_whole else _read_at(log.opened(), position.offset, LINE_BYTES)
+        rest = b"" if position.is_whole else read_at(log.opened(), position.offset, LINE_BYTES)
         if rest and not position.is_inside_line:
             offset = position.offset + len(rest)
-            head, tail = _prints(log.opened(), offset)
+            head, tail = prints(log.opened(), offset)
             log.position = replace(position, offset=offset, line=position.line + 1, head=head, tail=tail)
             lines = lines_of(rest, position.line)
             yield Appended((log.number, None), position.source, lines, log.sight.at, position.note)
 
 
-# Files
-
-
-def _files(path: str) -> Iterator[str]:
-    """The files that a path means now: itself, all below a folder, or all that match a glob."""
-    if os.path.isdir(path):
-        for folder, folders, names in os.walk(path):
-            folders.sort()
-            yield from (os.path.join(folder, name) for name in sorted(names))
-    elif os.path.exists(path) or not glob.has_magic(path):
-        yield path
-    else:
-        yield from itertools.chain.from_iterable(map(_files, sorted(glob.glob(path, recursive=True))))
-
-
-def _seen_at(place: str) -> _Sight | None:
-    """A regular file, if there is one."""
-    try:
-        found = os.stat(place)
-    except OSError:
-        return None
-    is_file = stat.S_ISREG(found.st_mode)
-    return _Sight(place, (found.st_dev, found.st_ino), found.st_size, found.st_mtime_ns) if is_file else None
-
-
-def _seen_open(log: _Followed) -> _Sight | None:
+def _seen_open(log: _Followed) -> Sight | None:
     """A file that was moved out of scope or deleted, if it is held open or still where it was found."""
     if log.file is not None:
         found = os.fstat(log.file.fileno())
-        return _Sight(None, log.sight.identity, found.st_size, found.st_mtime_ns, False, found.st_nlink == 0)
-    sight = _seen_at(log.sight.place) if log.sight.place and not log.sight.in_scope else None
+        return Sight(None, log.sight.identity, found.st_size, found.st_mtime_ns, False, found.st_nlink == 0)
+    sight = seen_at(log.sight.place) if log.sight.place and not log.sight.in_scope else None
     return replace(sight, in_scope=False) if sight and sight.identity == log.sight.identity else None
-
-
-def _opened(sight: _Sight) -> io.FileIO:
-    """The file that was seen, unbuffered, so that what is read is what is there; FileNotFoundError if it has gone."""
-    file = io.FileIO(str(sight.place))
-    found = os.fstat(file.fileno())
-    if (found.st_dev, found.st_ino) != sight.identity:
-        file.close()
-        raise FileNotFoundError(f"{sight.place}: another file has taken its place")
-    return file
 
 
 def _by_folder(files: Iterable[str]) -> dict[str, set[str]]:
@@ -438,121 +391,14 @@ def _by_folder(files: Iterable[str]) -> dict[str, set[str]]:
     return found
 
 
-def _related(file: str, other: str) -> bool:
-    """Whether a file has a name that rotation would give it.
-
-    >>> _related("app.log.1.gz", "app.log"), _related("app-20240101.log", "app.log"), _related("db.log", "app.log")
-    (True, True, False)
-    """
-    return os.path.basename(file).startswith(os.path.basename(other).lstrip(".").partition(".")[0])
+# Logs that were seen before
 
 
-# Knowing again
-
-
-def _is_intact(log: _Followed, sight: _Sight) -> bool:
+def _is_intact(log: _Followed, sight: Sight) -> bool:
     """Whether what was read is still there; a file that is not held open and looks unchanged is not opened for it."""
     if log.file is not None:
-        return _is_read(log.file, sight, log.position)
+        return is_read(log.file, sight, log.position)
     if log.seen == sight.stamp:
         return True
-    with _opened(sight) as file:
-        return _is_read(file, sight, log.position)
-
-
-def _is_read(file: io.FileIO, sight: _Sight, position: Position) -> bool:
-    """Whether the file begins with what was read."""
-    return sight.size >= position.offset and _prints(file, position.offset) == (position.head, position.tail)
-
-
-def _is_copy(file: io.FileIO, sight: _Sight, position: Position, is_whole: bool) -> bool:
-    """Whether this file is what became of a gone log, by its name and by its content, unpacked if it was packed.
-
-    Little text proves little: a short log at the place of another is a new one, however it begins. Of a log of which
-    nothing was read only its inode tells, which may have gone to another since.
-    """
-    if not position.offset:
-        return sight.identity == position.identity
-    is_packed = is_whole and not position.is_whole
-    is_proof = is_packed or position.offset >= HEAD_BYTES or sight.place != position.source
-    is_moved = is_proof and sight.place is not None and _related(sight.place, position.source)
-    if not (is_moved or sight.identity[1] == position.inode):
-        return False
-    if is_packed:
-        return _unpacked_prints(Path(str(sight.place)), position.offset) == (position.head, position.tail)
-    return is_whole == position.is_whole and _is_read(file, sight, position)
-
-
-def _moved(position: Position, sight: _Sight, is_whole: bool) -> Position:
-    """The position in a copy; in one that was packed only the number of lines still tells how far it was read."""
-    moved = replace(position, device=sight.identity[0], inode=sight.identity[1])
-    is_packed = is_whole and not position.is_whole
-    return replace(moved, is_whole=True, offset=0, head="", tail="") if is_packed else moved
-
-
-def _prints(file: io.FileIO, offset: int) -> tuple[str, str]:
-    size = min(offset, HEAD_BYTES)
-    return _print(_read_at(file, 0, size)), _print(_read_at(file, offset - size, size))
-
-
-def _unpacked_prints(place: Path, offset: int) -> tuple[str, str] | None:
-    """The prints of the only log in a packed file; none for an archive, or if it has not so many bytes."""
-    with suppress(Damaged):
-        member, blocks = next(contents(place), ("", iter(())))
-        return None if member is not None else _prints_of(blocks, offset)
-    return None
-
-
-def _prints_of(blocks: Blocks, offset: int) -> tuple[str, str] | None:
-    head = tail = b""
-    for block in blocks:
-        part = block[:offset]
-        offset -= len(part)
-        head += part[: HEAD_BYTES - len(head)]
-        tail = (tail + part)[-HEAD_BYTES:]
-        if not offset:
-            return _print(head), _print(tail)
-    return None
-
-
-def _print(content: bytes) -> str:
-    return hashlib.blake2b(content, digest_size=16).hexdigest() if content else ""
-
-
-def _is_whole(file: io.FileIO) -> bool:
-    """Whether a file by its first bytes is no text that grows by lines."""
-    start = _read_at(file, 0, HEAD_BYTES)
-    return start.startswith(_WHOLE) or start[257:262] == b"ustar" or _DOCUMENT.match(start) is not None
-
-
-# Lines
-
-
-def _read_at(file: io.FileIO, offset: int, size: int) -> bytes:
-    file.seek(offset)
-    return file.read(size)
-
-
-def _grown(file: io.FileIO, position: Position, size: int) -> Iterator[tuple[pl.DataFrame, Position]]:
-    """Frames of whole lines from `position` up to the byte `size`, and the position behind each."""
-    while position.offset < size:
-        block = _read_at(file, position.offset, min(CHUNK_BYTES, size - position.offset))
-        chunk, step, is_inside_line = _whole_lines(block, position.is_inside_line)
-        if not step:
-            return
-        text = chunk.removeprefix(codecs.BOM_UTF8) if position.offset == 0 else chunk
-        lines = lines_of(text, position.line) if chunk else _NO_LINES
-        offset, line = position.offset + step, position.line + lines.height
-        position = replace(position, offset=offset, line=line, is_inside_line=is_inside_line)
-        yield lines, position
-
-
-def _whole_lines(block: bytes, is_inside_line: bool) -> tuple[bytes, int, bool]:
-    """What of a block is whole lines, how many bytes to step on, and whether that is within a line too long to hold."""
-    if is_inside_line:
-        end = block.find(b"\n") + 1
-        return b"", end or len(block), not end
-    end = block.rfind(b"\n") + 1
-    if not end and len(block) > LINE_BYTES:
-        return block[: LINE_BYTES + 1], len(block), True
-    return block[:end], end, False
+    with opened(sight) as file:
+        return is_read(file, sight, log.position)

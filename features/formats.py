@@ -8,9 +8,10 @@ from typing import Any
 
 import polars as pl
 
+from features import parquet
 from features.admission import within_limits
 from features.files import Member, check_paths, members
-from features.reading import head_of, recognised, sources
+from features.reading import head_of, is_parquet, recognised, sources
 from features.source import Source
 from features.unpacking import Damaged
 
@@ -44,6 +45,8 @@ def _known_by(source: Source[Any]) -> str:
 
 
 def _seen(member: Member) -> Seen:
+    if is_parquet(member):
+        return _seen_rows(member)
     known = sources()
     try:
         lines = next(member.lines(), None)
@@ -58,6 +61,15 @@ def _seen(member: Member) -> Seen:
         return Seen(member.source, member.member, None, f"it shows no sign of {', '.join(known)}", begins)
     unmapped = _unmapped(source, member.name, within_limits(lines.head(_HEAD_RECORDS))[0])
     return Seen(member.source, member.member, source.name, _known_by(source), begins, unmapped)
+
+
+def _seen_rows(member: Member) -> Seen:
+    try:
+        domain = parquet.domain_of(Path(member.source))
+    except parquet.NotEvents as wrong:
+        return Seen(member.source, member.member, None, str(wrong), "")
+    why = "Parquet with exactly the columns of events of that domain"
+    return Seen(member.source, member.member, f"secmesh events of {domain}", why, "")
 
 
 def _unmapped(source: Source[Any], name: str, lines: pl.DataFrame) -> float | None:

@@ -25,7 +25,7 @@ from features.unpacking import Damaged
 HEAD_LINES, _HEAD_CHARS = 40, 1 << 16
 
 _EMPTY = "the log is empty; expected at least one record"
-_PACKED_PARQUET = "Parquet is read as a file of its own that is complete; take it out of its archive"
+_PACKED_PARQUET = "Parquet is read as a whole file of its own, neither out of an archive nor while logs are followed"
 
 #: A row of refusals.
 Refusal = tuple[str | int | None, ...]
@@ -92,7 +92,7 @@ def _read(paths: Sequence[str | Path], candidates: Sequence[Source[Any]]) -> Ite
     for member in members(paths):
         frames = _Frames(member.lines())
         try:
-            yield from _read_rows(member) if _is_parquet(member) else _read_member(member, frames, candidates)
+            yield from _read_rows(member) if is_parquet(member) else _read_member(member, frames, candidates)
         except Damaged as damage:
             yield refused_whole(member.source, member.member, "file", None, str(damage))
 
@@ -170,7 +170,7 @@ def unknown_format(path: str, member: str | None, head: Sequence[str], candidate
     return refused_whole(path, member, "format", head[0], f"no known log format; expected one of {known}")
 
 
-def _is_parquet(member: Member) -> bool:
+def is_parquet(member: Member) -> bool:
     """Whether it is a Parquet file, which is read from its end, so that it cannot lie in an archive."""
     with suppress(OSError):
         return member.member is None and parquet.is_parquet(Path(member.source))
@@ -181,7 +181,8 @@ def _read_rows(member: Member) -> Iterator[Chunk]:
     try:
         for rows in parquet.rows(Path(member.source), member.source):
             events = {rows.domain: rows.events} if rows.events.height else {}
-            yield Chunk(events, rows.refused, rows.count, rows.bytes, f"secmesh events of {rows.domain}")
+            form = f"secmesh events of {rows.domain}"
+            yield Chunk(events, rows.refused, rows.count, rows.bytes, form, spellings=rows.spellings)
     except parquet.NotEvents as wrong:
         raise Damaged(str(wrong)) from wrong
 

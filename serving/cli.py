@@ -1,8 +1,11 @@
 """The commands that serve: score logs, rank threats, list models, open the endpoint."""
 
 import shutil
-from collections.abc import Iterable, Iterator, Sequence
+import signal
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from datetime import timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Annotated
@@ -19,6 +22,8 @@ STDIN = "-"
 
 _METRICS = 5
 _AGAIN = "the same command starts again"
+_GOES_ON = "the same command goes on from here"
+_STEP_SECONDS = 0.1
 
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_show_locals=False)
 
@@ -34,25 +39,54 @@ HomeOption = Annotated[
 @app.command()
 def score(
     paths: Paths,
-    output: Annotated[Path, typer.Option(help="The Parquet file to write.")] = Path("verdicts.parquet"),
+    output: Annotated[
+        Path | None,
+        typer.Option(help="The file to write; else verdicts.parquet, or with --follow verdicts.ndjson."),
+    ] = None,
     format: Format = "auto",
     strict: Strict = False,
+    follow: Annotated[
+        bool,
+        typer.Option("--follow", help="Go on as the logs grow, rotate or appear, until Ctrl-C; globs are taken too."),
+    ] = False,
+    horizon: Annotated[
+        float, typer.Option(min=0, max=86400, help="With --follow: seconds that an event waits for older ones.")
+    ] = 10,
     home: HomeOption = None,
 ) -> None:
     """Score every event of some logs: one verdict each, in the order of the input."""
+    if follow:
+        _follow(paths, output or Path("verdicts.ndjson"), format, strict, timedelta(seconds=horizon), Home.at(home))
+    else:
+        _score(paths, output or Path("verdicts.parquet"), format, strict, Home.at(home))
+
+
+def _score(paths: Sequence[str], output: Path, format: str, strict: bool, at: Home) -> None:
     from models.registry import Registry  # reads numpy, which no other command should wait for
     from serving import outputs, refusals, scoring  # torch, numba and polars: 3 s
 
-    at = Home.at(home)
     with in_plain_words(_AGAIN), _spooled(paths, at) as (files, called):
         outputs.check_output(output, files)
         with bars() as told:
             scored = scoring.score(files, registry=Registry(at), format=format, called=called, told=told, strict=strict)
         kept = scoring.keep_verdicts(scored, output)
     warn(scored.warnings)
+    warn(scored.unmapped, "unmapped")
     warn(refusals.refusals_in_words(scored.refused, format), "refused")
     print(inert(f"{scored.verdicts.height:,} events scored; {kept.in_words()}"))
     _fail_unless(scored.verdicts.height)
+
+
+def _follow(paths: Sequence[str], output: Path, format: str, strict: bool, horizon: timedelta, at: Home) -> None:
+    from models.registry import Registry  # reads numpy, which no other command should wait for
+    from serving import following  # torch, numba and polars: 3 s
+
+    with in_plain_words(_GOES_ON), _until_stopped() as pause:
+        print(inert(f"following {', '.join(paths)}; verdicts go to {output}; stop with Ctrl-C"), flush=True)
+        scored = following.follow(
+            paths, output, Registry(at), pause=pause, say=warn, format=format, horizon=horizon, strict=strict
+        )
+    print(inert(f"{scored:,} events scored; appended to {output}; {_GOES_ON}"))
 
 
 @app.command()
@@ -77,11 +111,32 @@ def rank(
             threats = ranking.rank(scored, most)
         kept = ranking.keep_threats(threats, scored, output) if output else None
     warn(scored.warnings)
+    warn(scored.unmapped, "unmapped")
     warn(refusals.refusals_in_words(scored.refused, format), "refused")
     Console().print(_table(ranking.HEADINGS, map(ranking.in_words, threats)))
     written = f"; {kept.in_words()}" if kept else ""
     print(inert(f"threats listed: {len(threats):,}, in {scored.verdicts.height:,} events{written}"))
     _fail_unless(scored.verdicts.height)
+
+
+@app.command()
+def convert(
+    paths: Paths,
+    output: Annotated[Path, typer.Option(help="The folder to make, with a file for each domain that has events.")],
+    format: Format = "auto",
+    strict: Strict = False,
+    home: HomeOption = None,
+) -> None:
+    """Write the events of some logs as Parquet files, which every command reads as it reads logs."""
+    from serving import converting, refusals  # numba and polars: 1 s
+
+    with in_plain_words(_AGAIN), _spooled(paths, Home.at(home)) as (files, called), bars() as told:
+        done = converting.convert(files, output, format=format, called=called, told=told, strict=strict)
+    warn(refusals.refusals_in_words(done.refused, format), "refused")
+    if done.refused_count > done.refused.height:
+        warn([f"and {done.refused_count - done.refused.height:,} more records"], "refused")
+    print(inert(f"{done.events:,} events converted; {done.kept.in_words()}"))
+    _fail_unless(done.events)
 
 
 @app.command()
@@ -92,7 +147,7 @@ def formats(paths: Annotated[list[str], typer.Argument(help="Logs, archives and 
     with in_plain_words(_AGAIN):
         seen = list(known.formats(paths))
     rows = (
-        ([log.source, *([f"({log.member})"] if log.member else [])], [log.format or "none"], [log.why, log.begins])
+        ([log.source, *([f"({log.member})"] if log.member else [])], _as_told(log.format, log.unmapped), [log.why, log.begins])
         for log in seen
     )
     Console().print(_table(("log", "format", "known by, and how it begins"), rows))
@@ -141,6 +196,10 @@ def serve(
                 endpoint.serve(endpoint.Lookout(loaded.mesh, loaded.release), at.var, socket)
 
 
+def _as_told(format: str | None, unmapped: float | None) -> list[str]:
+    return [format or "none", *([] if unmapped is None else [f"{unmapped:.0%} in no column"])]
+
+
 def _fail_unless(scored: int) -> None:
     if not scored:
         raise typer.Exit(1)
@@ -158,6 +217,31 @@ def _spooled(paths: Sequence[str], home: Home) -> Iterator[tuple[list[str], dict
         with spool.open("wb") as file:
             shutil.copyfileobj(typer.get_binary_stream("stdin"), file)
         yield [str(spool) if path == STDIN else path for path in paths], {str(spool): STDIN}
+
+
+@contextmanager
+def _until_stopped() -> Iterator[Callable[[float], bool]]:
+    """A pause that says whether Ctrl-C or SIGTERM asked for the end; who asks twice does not wait for it."""
+    is_asked = False
+
+    def ask(number: int, frame: object) -> None:
+        nonlocal is_asked
+        if is_asked:
+            raise KeyboardInterrupt
+        is_asked = True
+
+    def pause(seconds: float) -> bool:
+        end = time.monotonic() + seconds
+        while not is_asked and (left := end - time.monotonic()) > 0:
+            time.sleep(min(left, _STEP_SECONDS))
+        return is_asked
+
+    before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield pause
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _table(headings: Sequence[str], rows: Iterable[Sequence[Sequence[str]]]) -> Table:

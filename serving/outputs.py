@@ -1,7 +1,9 @@
 """Files that appear whole or not at all, with the refused records of a run beside them."""
 
 import os
-from collections.abc import Callable, Sequence
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -9,7 +11,7 @@ from typing import IO
 import polars as pl
 
 from features.mistakes import AskedWrong
-from features.whole_files import write_whole
+from features.whole_files import growing_beside, sync, sync_folder, write_whole
 
 
 class UnusableOutput(AskedWrong):
@@ -43,6 +45,23 @@ def check_output(output: Path, paths: Sequence[str | Path]) -> None:
             raise UnusableOutput(f"{target}: not a regular file; name another --output")
         if any(target.exists() and target.samefile(path) for path in paths if Path(path).exists()):
             raise UnusableOutput(f"{target}: is one of the logs to read; name another --output")
+    _check_parent(output)
+
+
+def check_folder(output: Path, paths: Sequence[str | Path]) -> None:
+    """Raise UnusableOutput for a folder that is there already, or that a reader of `paths` would come through."""
+    if output.exists() and not (output.is_dir() and not any(output.iterdir())):
+        raise UnusableOutput(f"{output}: is there already; name a new folder as --output")
+    for path in paths:
+        if Path(path).is_dir() and output.resolve().is_relative_to(Path(path).resolve()):
+            raise UnusableOutput(f"{output}: is in {path}, which is read; name a folder elsewhere as --output")
+    beside = refused_beside(output)
+    if any(beside.exists() and beside.samefile(path) for path in paths if Path(path).exists()):
+        raise UnusableOutput(f"{beside}: is one of the logs to read; name another --output")
+    _check_parent(output)
+
+
+def _check_parent(output: Path) -> None:
     try:
         output.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -70,3 +89,55 @@ def refused_beside(output: Path) -> Path:
     'verdicts.refused.ndjson'
     """
     return output.with_name(f"{output.stem}.refused.ndjson")
+
+
+@contextmanager
+def whole_folder(folder: Path) -> Iterator[Path]:
+    """A folder to work in, which is put at `folder` once the work is done, or is not there at all."""
+    folder = folder.resolve()
+    growing = growing_beside(folder)
+    shutil.rmtree(growing, ignore_errors=True)
+    growing.mkdir()
+    try:
+        yield growing
+        sync_folder(growing)
+        growing.rename(folder)
+        sync_folder(folder.parent)
+    finally:
+        shutil.rmtree(growing, ignore_errors=True)
+
+
+class RefusedList:
+    """The list of refused records beside an output, as it grows."""
+
+    def __init__(self, output: Path, file: IO[bytes]) -> None:
+        self.count = 0
+        self._output, self._file = output, file
+        self._is_older = refused_beside(output).exists()
+
+    def add(self, refused: pl.DataFrame) -> None:
+        """List some more."""
+        self.count += refused.height
+        self._file.write(refused.write_ndjson().encode())
+
+    def kept(self) -> Kept:
+        """What is there when the run is over."""
+        beside = refused_beside(self._output)
+        return Kept(self._output, beside if self.count else None, self._is_older and not self.count)
+
+
+@contextmanager
+def refused_list(output: Path) -> Iterator[RefusedList]:
+    """A list that appears whole at the end; if there is nothing on it, one from before goes."""
+    beside = refused_beside(output).resolve()
+    growing = growing_beside(beside)
+    try:
+        with growing.open("wb") as file:
+            yield (listed := RefusedList(output, file))
+            sync(file)
+        if listed.count:
+            growing.replace(beside)
+        else:
+            beside.unlink(missing_ok=True)
+    finally:
+        growing.unlink(missing_ok=True)

@@ -11,22 +11,17 @@ from contextlib import closing
 from itertools import pairwise
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, get_type_hints
 
-import msgspec
 import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from features import following
-from features.admission import within_limits
-from features.events import Domain
-from features.following import HEAD_BYTES, QUIET_LOOKS, Appended, Follower, Log
+from features import following, grown_lines
+from features.following import QUIET_LOOKS, Appended, Follower
 from features.lines import lines_of
 from features.positions import DamagedPositions, Positions
-from features.reading import sources
-from features.source import Drafts
+from features.sights import HEAD_BYTES
 
 LONG = "".join(f"{number:05} something happened\n" for number in range(100))
 
@@ -144,8 +139,8 @@ def test_a_letter_cut_in_two_comes_whole(log: Path, reader: Reader) -> None:
 def test_an_endless_line_is_given_by_its_beginning_and_counts_as_one(
     log: Path, reader: Reader, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(following, "LINE_BYTES", 8)
-    monkeypatch.setattr(following, "CHUNK_BYTES", 16)
+    monkeypatch.setattr(grown_lines, "LINE_BYTES", 8)
+    monkeypatch.setattr(grown_lines, "CHUNK_BYTES", 16)
     append(log, "x" * 40)
     assert reader.look() == ["x" * 9]
     append(log, "y" * 40)
@@ -157,8 +152,8 @@ def test_an_endless_line_is_given_by_its_beginning_and_counts_as_one(
 
 
 def test_a_large_log_comes_in_pieces(log: Path, reader: Reader, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(following, "LINE_BYTES", 100)
-    monkeypatch.setattr(following, "CHUNK_BYTES", 200)
+    monkeypatch.setattr(grown_lines, "LINE_BYTES", 100)
+    monkeypatch.setattr(grown_lines, "CHUNK_BYTES", 200)
     append(log, LONG)
     assert reader.look() == LONG.splitlines()
     assert max(appended.lines["text"].str.len_bytes().sum() for appended in reader.given) <= 200
@@ -203,7 +198,7 @@ def test_a_log_that_cannot_be_read_is_told_once_and_tried_again(
 
     append(log, "a\n")
     with monkeypatch.context() as patched:
-        patched.setattr(following, "_opened", refuse)
+        patched.setattr(following, "opened", refuse)
         assert reader.look(3) == []
     assert [appended.damage for appended in reader.given] == [
         "cannot be read (Permission denied); make it readable for this user"
@@ -299,7 +294,7 @@ def test_a_log_that_is_overwritten_while_it_is_read_starts_over(
     append(log, "b\nc\n")
     shutil.copy(log, log.with_name("app.log.1"))
     with monkeypatch.context() as patched:
-        patched.setattr(following, "lines_of", split)
+        patched.setattr(grown_lines, "lines_of", split)
         assert reader.look() == []
     assert reader.look() == ["b", "c", "over", "written"]
 
@@ -577,99 +572,7 @@ def test_few_files_are_held_open_and_few_gone_logs_remembered(
     assert len(json.loads(folder_reader.kept.read_text())["logs"]) == 4
 
 
-# What a format knows of the lines before
-
-ZEEK = (
-    "#separator \\x09\n#set_separator\t,\n#unset_field\t-\n#path\tdns\n"
-    "#fields\tts\tuid\tid.orig_h\tid.orig_p\tid.resp_h\tid.resp_p\tquery\n"
-)
-ZEEK_ROWS = [
-    f"17000000{number:02}.5\tC{number}\t10.0.0.1\t53124\t10.0.0.2\t53\thost{number}.example\n" for number in range(9)
-]
-#: From March, over a year's end, into the February after: neither the first nor the last stamp tells the year.
-STAMPS = ["Mar  1", "Jun 15", "Sep 30", "Dec 31", "Jan  1", "Feb  2", "Feb  3"]
-SYSLOG = [
-    f"{stamp} 12:00:00 host sshd[1]: Accepted password for u{number} from 10.0.0.1 port 1 ssh2\n"
-    for number, stamp in enumerate(STAMPS)
-]
-
-
-class Parser:
-    """A consumer as `features.reading` should be one: a source and its context for each log."""
-
-    def __init__(self, with_notes: bool) -> None:
-        self.with_notes = with_notes
-        self.contexts: dict[Log, tuple[str, Any]] = {}
-
-    def parse(self, appended: Appended, follower: Follower) -> Drafts:
-        name, context = self.contexts.get(appended.log) or self.begin(appended, follower)
-        source, lines = sources()[name], within_limits(appended.lines)[0]
-        drafts = source.parse(lines, context)
-        self.contexts[appended.log] = name, source.goes_on(lines, context)
-        return drafts
-
-    def begin(self, appended: Appended, follower: Follower) -> tuple[str, Any]:
-        """The format and the context behind the lines that were taken before: as noted, or by reading them again."""
-        if appended.note:
-            name, plain = appended.note
-            return name, msgspec.convert(plain, get_type_hints(sources()[name].begin)["return"])
-        above = list(follower.before(appended))
-        head = (above or [appended.lines])[0]
-        source = next(source for source in sources().values() if source.recognises(head["text"].to_list()))
-        context = source.begin(appended.name, iter([*above, appended.lines]))
-        for frame in above:
-            context = source.goes_on(within_limits(frame)[0], context)
-        return source.name, context
-
-    def notes(self) -> dict[Log, Any]:
-        return {log: msgspec.to_builtins(known) for log, known in self.contexts.items()} if self.with_notes else {}
-
-
-def events_of(parts: list[Drafts]) -> list[tuple[object, ...]]:
-    frames = [frame for drafts in parts for frame in drafts.events.values()]
-    refused = sum(drafts.refused.height for drafts in parts)
-    return [*(row for frame in frames for row in frame.select("line", "text", "time").rows()), (refused,)]
-
-
-@pytest.mark.parametrize("with_notes", [True, False], ids=["noted", "read again"])
-@pytest.mark.parametrize(
-    ("name", "head", "rows"),
-    [("dns.log", ZEEK, ZEEK_ROWS), ("auth.log-20240204", "", SYSLOG)],
-    ids=["zeek", "syslog over a year's end"],
-)
-def test_a_format_that_knows_the_lines_before_knows_them_after_a_restart_at_any_line(
-    tmp_path: Path, name: str, head: str, rows: list[str], with_notes: bool
-) -> None:
-    whole = Parser(with_notes=False)
-    path = tmp_path / name
-    path.write_text(head + "".join(rows))
-    with closing(Follower([path], Positions(tmp_path / "none"))) as follower:
-        expected = events_of([whole.parse(appended, follower) for appended in follower.poll()])
-    path.write_text(head)
-    parts = []
-    for row in rows:
-        append(path, row)
-        parser, kept = Parser(with_notes), Positions.load(tmp_path / "kept")
-        with closing(Follower([path], kept)) as follower:
-            parts += [parser.parse(appended, follower) for appended in follower.poll()]
-            follower.taken(parser.notes())
-        kept.save()
-    assert events_of(parts) == expected
-    assert len(expected) == len(rows) + 1
-
-
-def test_the_stamps_over_a_years_end_have_their_years(tmp_path: Path) -> None:
-    path = tmp_path / "auth.log"
-    years = []
-    for line in SYSLOG:
-        append(path, line)
-        parser, kept = Parser(with_notes=True), Positions.load(tmp_path / "kept")
-        with closing(Follower([path], kept)) as follower:
-            (drafts,) = (parser.parse(appended, follower) for appended in follower.poll())
-            follower.taken(parser.notes())
-        kept.save()
-        years.append(drafts.events[Domain.IDENTITY]["time"].dt.year()[0])
-    assert years == [2024] * 4 + [2025] * 3
+# What its consumer must know
 
 
 def test_a_note_comes_back_with_what_follows_it(log: Path, reader: Reader) -> None:
@@ -682,14 +585,6 @@ def test_a_note_comes_back_with_what_follows_it(log: Path, reader: Reader) -> No
     append(log, "c\n")
     reader.look()
     assert [appended.note for appended in reader.given] == [None, {"lines": 1}, None]
-
-
-@pytest.mark.parametrize("name", sources())
-def test_the_context_of_every_format_can_be_noted(name: str) -> None:
-    source = sources()[name]
-    context = source.begin("a.log", iter([lines_of(b"{}\n", 0)]))
-    noted = json.loads(json.dumps(msgspec.to_builtins(context)))
-    assert msgspec.convert(noted, get_type_hints(source.begin)["return"]) == context
 
 
 def test_before_gives_the_lines_above_of_packed_logs_too(log: Path, folder_reader: Reader) -> None:

@@ -2,8 +2,10 @@
 
 from pathlib import Path
 
+import polars as pl
 import pytest
 
+from features.events import Domain, schema
 from features.files import UnreadablePath
 from features.formats import formats
 
@@ -38,3 +40,11 @@ def test_what_is_no_log_says_so(tmp_path: Path) -> None:
 def test_a_path_that_is_not_there_is_said_at_once(tmp_path: Path) -> None:
     with pytest.raises(UnreadablePath):
         formats([tmp_path / "none"])
+
+
+def test_events_kept_as_parquet_are_told_from_other_tables(tmp_path: Path) -> None:
+    pl.DataFrame(schema=schema(Domain.DNS)).write_parquet(tmp_path / "a.parquet")
+    pl.DataFrame({"a": [1]}).write_parquet(tmp_path / "b.parquet")
+    ours, others = formats([tmp_path])
+    assert ours.format == "secmesh events of dns"
+    assert others.format is None

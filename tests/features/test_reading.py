@@ -213,6 +213,11 @@ def test_an_event_about_nobody_is_refused(tmp_path: Path) -> None:
     assert str(row["reason"]).startswith("expected at least one of actor_user_name, device_hostname, src_endpoint_ip")
 
 
+def test_an_event_about_a_dash_is_about_nobody(tmp_path: Path) -> None:
+    path = written(tmp_path / "a", event(1, device={"hostname": "-"}))
+    assert [row["field"] for row in refusals(path)] == ["actor_user_name"]
+
+
 def test_a_call_of_nothing_is_refused(tmp_path: Path) -> None:
     path = written(tmp_path / "a", event(1, class_uid=6003, actor={"user": {"name": "ann"}}))
     assert [row["field"] for row in refusals(path)] == ["api_operation"]

@@ -17,6 +17,7 @@ from typer.testing import CliRunner, Result
 
 import serving.cli
 from agents.terminal import inert
+from features.events import Domain
 from models.bundle import ARRAYS
 from models.home import Home
 from serving.cli import app
@@ -97,6 +98,98 @@ def test_strict_stops_at_the_first_record_refused_and_writes_nothing(log: Path) 
     assert run("score", log).exit_code == 0
     log.write_text(f"{event(1)}\n")
     assert run("score", log, "--strict").exit_code == 0
+
+
+def test_score_follow_takes_what_it_can_append_to(log: Path) -> None:
+    result = run("score", log, "--follow", "--output", "v.parquet")
+    assert result.exit_code == 2
+    assert errors(result) == [
+        "error: v.parquet: nothing can be appended to Parquet; name a file of lines, such as v.ndjson"
+    ]
+
+
+def test_score_follow_scores_until_it_is_stopped(log: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def stop(seconds: float) -> None:
+        signal.raise_signal(signal.SIGTERM)
+
+    monkeypatch.setattr("time.sleep", stop)
+    before = signal.getsignal(signal.SIGTERM)
+    result = run("score", "*og", "--follow", "--horizon", 5)
+    assert result.exit_code == 0
+    assert result.stdout.splitlines() == [
+        "following *og; verdicts go to verdicts.ndjson; stop with Ctrl-C",
+        "2 events scored; appended to verdicts.ndjson; the same command goes on from here",
+    ]
+    assert pl.read_ndjson("verdicts.ndjson")["line"].to_list() == [0, 1]
+    assert signal.getsignal(signal.SIGTERM) is before
+
+
+# convert
+
+
+def test_convert_writes_a_file_for_each_domain_that_scores_as_the_logs_do(
+    estate: Path, champion: Home, log: Path
+) -> None:
+    home = ("--home", champion.mlruns.parent)
+    result = run("convert", estate, "--output", "events")
+    assert result.exit_code == 0
+    assert result.stdout == "22,594 events converted; wrote events; no record was refused\n"
+    assert sorted(path.name for path in Path("events").iterdir()) == [f"{domain}.parquet" for domain in sorted(Domain)]
+    assert run("score", estate, *home).exit_code == 0
+    assert run("score", "events", *home, "--output", "again.parquet").exit_code == 0
+    scored, again = pl.read_parquet("verdicts.parquet"), pl.read_parquet("again.parquet")
+    assert again.sort("seq").equals(scored.sort("seq"))
+
+
+def test_a_conversion_that_is_converted_is_the_same(estate: Path, log: Path) -> None:
+    run("convert", estate, "--output", "one")
+    run("convert", "one", "--output", "two")
+    for path in Path("one").iterdir():
+        assert (Path("two") / path.name).read_bytes() == path.read_bytes()
+
+
+def test_convert_lists_what_it_refused_and_reads_standard_input(log: Path) -> None:
+    result = run("convert", "-", log, "--output", "a/events", input=f"{event(7)}\n{{\n")
+    assert result.exit_code == 0
+    assert (
+        result.stdout == "3 events converted; wrote a/events; refused records are listed in a/events.refused.ndjson\n"
+    )
+    assert errors(result)[0].startswith("refused: -, line 1: line: ")
+    assert pl.read_parquet("a/events/network.parquet")["source"].to_list() == ["-", str(log), str(log)]
+    assert pl.read_ndjson("a/events.refused.ndjson")["source"].to_list() == ["-"]
+    assert sorted(path.name for path in Path("a").iterdir()) == ["events", "events.refused.ndjson"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["nowhere", "--output", "events"], "nowhere: no such file or folder"),
+        (["log", "--output", "log"], "log: is there already; name a new folder as --output"),
+        ([".", "--output", "x"], "x: is in ., which is read; name a folder elsewhere as --output"),
+        (["log", "--output", "events", "--format", "magic"], "format 'magic' is not known"),
+    ],
+)
+def test_a_conversion_that_cannot_be_leaves_nothing(log: Path, arguments: list[str], words: str) -> None:
+    before = sorted(log.parent.rglob("*"))
+    result = run("convert", *arguments)
+    assert result.exit_code == 2
+    assert words in errors(result)[0]
+    assert sorted(log.parent.rglob("*")) == before
+
+
+def test_a_conversion_that_fails_leaves_nothing(log: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(descriptor: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    before = sorted(log.parent.rglob("*"))
+    assert run("convert", log, "--output", "events").exit_code == 1
+    log.write_text(log.read_text() + "{\n")
+    assert run("convert", log, "--output", "events", "--strict").exit_code == 1
+    assert sorted(log.parent.rglob("*")) == before
+
+
+# formats
 
 
 def test_formats_says_what_each_log_is_taken_for(log: Path) -> None:
