@@ -150,10 +150,14 @@ ENTITIES: dict[Domain, dict[str, tuple[str, ...]]] = {
 }
 
 
-#: The kind of entity that a column names.
+#: The kind of entity that a column names, of kinds that have more than one spelling worth showing.
 KINDS: dict[str, str] = {
-    column: kind for kinds in ENTITIES.values() for kind, columns in kinds.items() for column in columns
-} | {"dst_endpoint_ip": "address"}
+    column: kind
+    for kinds in ENTITIES.values()
+    for kind, columns in kinds.items()
+    for column in columns
+    if kind not in ("address", "peer")
+}
 
 #: What an event must tell: of each group of columns at least one. Whom it is about, and in the cloud, what was called.
 REQUIRED: dict[Domain, tuple[tuple[str, ...], ...]] = {

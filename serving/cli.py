@@ -147,7 +147,11 @@ def formats(paths: Annotated[list[str], typer.Argument(help="Logs, archives and 
     with in_plain_words(_AGAIN):
         seen = list(known.formats(paths))
     rows = (
-        ([log.source, *([f"({log.member})"] if log.member else [])], _as_told(log.format, log.unmapped), [log.why, log.begins])
+        (
+            [log.source, *([f"({log.member})"] if log.member else [])],
+            _as_told(log.format, log.unmapped),
+            [log.why, log.begins],
+        )
         for log in seen
     )
     Console().print(_table(("log", "format", "known by, and how it begins"), rows))
