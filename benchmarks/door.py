@@ -66,7 +66,7 @@ def main() -> None:
     table = Table(*_HEADINGS, box=MARKDOWN)
     for name, passages in _by_folder(data, [_pass(path) for path in track(files, "reading")]).items():
         table.add_row(name, *_row(passages))
-    console = Console(width=200)
+    console = Console(width=280)
     console.print(table)
     console.print(_big(data / _BIG))
     console.print(_times(data / "endpoint" / "otrf"))
