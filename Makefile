@@ -2,6 +2,7 @@
 VENV ?= .venv
 PYTHON ?= python3
 SECONDS_EACH ?= 60
+WORKERS ?= 2
 BIN := $(VENV)/bin
 CODE := agents features models serving training secmesh.py tests
 
@@ -20,9 +21,12 @@ check: $(VENV)/.installed
 	$(BIN)/lint-imports
 
 # A minute of hostile bytes for each parser.
-fuzz: $(VENV)/.compiled
-	$(BIN)/python -m pip install --quiet --editable '.[fuzz]'
-	$(BIN)/python -m tests.fuzz.run --seconds $(SECONDS_EACH)
+fuzz: $(VENV)/.fuzzer
+	$(BIN)/python -m tests.fuzz.run --seconds $(SECONDS_EACH) --workers $(WORKERS)
+
+$(VENV)/.fuzzer: $(VENV)/.compiled
+	$(BIN)/python -m pip install --quiet --editable '.[dev,fuzz]'
+	touch $@
 
 fix: $(VENV)/.installed
 	$(BIN)/ruff check --fix .

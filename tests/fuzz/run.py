@@ -67,12 +67,13 @@ def _arguments(name: str, seconds: int, folder: Path, target: Target) -> list[st
 
 
 def main() -> int:
-    """Fuzz the targets that were asked for, as many at once as there are processors; 1 if any fails."""
+    """Fuzz the targets that were asked for, some at once; 1 if any fails."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=int, default=60, help="for each target")
+    parser.add_argument("--workers", type=int, default=os.cpu_count(), help="targets at once")
     parser.add_argument("--only", nargs="*", choices=TARGETS, default=list(TARGETS))
     asked = parser.parse_args()
-    with ThreadPoolExecutor(os.cpu_count()) as threads:
+    with ThreadPoolExecutor(asked.workers) as threads:
         outcomes = list(threads.map(lambda name: fuzz(name, asked.seconds), asked.only))
     for outcome in outcomes:
         print(f"{outcome.name:12} {outcome.runs:8} runs in {outcome.seconds:4.0f} s", outcome.complaint)
