@@ -253,7 +253,7 @@ def test_a_disk_that_fails_is_one_line(log: Path, monkeypatch: pytest.MonkeyPatc
 def test_a_champion_that_was_changed_is_an_error_and_nothing_is_written(log: Path, champion: Home) -> None:
     arrays = sorted(champion.mlruns.rglob(ARRAYS))[-1]
     good = arrays.read_bytes()
-    arrays.write_bytes(b"x" + good[1:])
+    arrays.write_bytes(bytes([good[0] ^ 1]) + good[1:])
     try:
         result = run("score", log, "--home", champion.mlruns.parent)
     finally:
