@@ -143,9 +143,15 @@ def folded_path(text: pl.Expr) -> pl.Expr:
     >>> pl.select(folded_path(pl.lit(r"c:\users\bob\agent_2.7.41491.993_2020-10-08_063613\a.exe"))).item()
     'c:\\users\\*\\agent*\\a.exe'
     """
+    return text.map_batches(_folded, return_dtype=pl.String)
+
+
+def _folded(paths: pl.Series) -> pl.Series:
+    """Each distinct path is looked at once."""
+    distinct = folded = paths.drop_nulls().unique()
     for pattern, stands_for in _FOLDS:
-        text = text.str.replace_all(pattern, stands_for)
-    return text
+        folded = folded.str.replace_all(pattern, stands_for)
+    return paths.replace_strict(distinct, folded, return_dtype=pl.String) if len(distinct) else paths
 
 
 def _once(value: pl.Expr, use: Callable[[pl.Expr], pl.Expr]) -> pl.Expr:
