@@ -5,7 +5,7 @@ import os
 import sys
 from pathlib import Path
 
-import atheris  # type: ignore[import-untyped]
+import atheris
 
 FEATURES = Path(__file__).parents[2] / "features"
 
