@@ -111,6 +111,15 @@ def by_path(paths: Iterable[str]) -> dict[str, tuple[str, ...]]:
     return {path: (path,) for path in paths}
 
 
+def paths_below(above: str, names: str) -> list[str]:
+    """The paths of some fields of one object, their names given as words.
+
+    >>> paths_below("http", "url status")
+    ['http.url', 'http.status']
+    """
+    return [f"{above}.{name}" for name in names.split()]
+
+
 @dataclass(frozen=True)
 class Records:
     """What was read from some lines.

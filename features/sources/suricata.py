@@ -17,7 +17,7 @@ import polars as pl
 from features.events import Domain
 from features.hashing import hex64
 from features.moments import moment
-from features.records import Records, Wanted, by_path, json_as, json_records
+from features.records import Records, Wanted, by_path, json_as, json_records, paths_below
 from features.source import NAMELESS, Drafts, Source, refusal, refusals
 
 _DOMAINS = {"dns": Domain.DNS, "http": Domain.WEB}
@@ -35,20 +35,18 @@ _DETAILS = {
 _GROUPS = ("A", "AAAA", "CNAME", "MX", "NS", "PTR", "TXT")
 
 
-def _below(above: str, names: str) -> list[str]:
-    return [f"{above}.{name}" for name in names.split()]
-
-
 _WANTED = Wanted(
     by_path(
         [
             *"timestamp event_type flow_id tx_id src_ip src_port dest_ip dest_port proto app_proto".split(),
             *(f"{kind}.{name}" for kind, name in _DETAILS.items()),
-            *_below("flow", "start end age state reason bytes_toserver bytes_toclient pkts_toserver pkts_toclient"),
-            *_below("netflow", "age bytes pkts"),
-            *_below("alert", "signature_id category action"),
-            *_below("http", "hostname url http_method http_user_agent http_refer status length"),
-            *_below("dns", "type rrname rrtype rcode rdata queries[0].rrname queries[0].rrtype answers[].rdata"),
+            *paths_below(
+                "flow", "start end age state reason bytes_toserver bytes_toclient pkts_toserver pkts_toclient"
+            ),
+            *paths_below("netflow", "age bytes pkts"),
+            *paths_below("alert", "signature_id category action"),
+            *paths_below("http", "hostname url http_method http_user_agent http_refer status length"),
+            *paths_below("dns", "type rrname rrtype rcode rdata queries[0].rrname queries[0].rrtype answers[].rdata"),
             *(f"dns.grouped.{name}[]" for name in _GROUPS),
         ]
     )

@@ -15,40 +15,35 @@ import polars as pl
 from features.events import Domain
 from features.findings import domains_named
 from features.moments import moment
-from features.records import Wanted, by_path, json_as, json_records
+from features.records import Wanted, by_path, json_as, json_records, paths_below
 from features.source import Drafts, Source, refusals
-
-
-def _below(above: str, names: str) -> list[str]:
-    return [f"{above}.{name}" for name in names.split()]
-
 
 _WANTED = Wanted(
     by_path(
         [
             *("timestamp", "id", "agent.name", "syscheck.path", "data.audit.exe", "data.win.system.channel"),
-            *_below("rule", "id description groups"),
-            *_below("predecoder", "hostname program_name"),
-            *_below("decoder", "name parent"),
-            *_below(
+            *paths_below("rule", "id description groups"),
+            *paths_below("predecoder", "hostname program_name"),
+            *paths_below("decoder", "name parent"),
+            *paths_below(
                 "data",
                 "srcip src_ip srcport src_port dstip dest_ip dstport dest_port protocol proto app_proto srcuser "
                 "dstuser user url id user_agent query file",
             ),
-            *_below(
+            *paths_below(
                 "data.win.eventdata",
                 "targetUserName subjectUserName user ipAddress sourceIp sourcePort destinationIp destinationPort "
                 "protocol workstationName authenticationPackageName serviceName queryName queryResults image "
                 "sourceImage parentImage newProcessName parentProcessName processName targetImage commandLine "
                 "integrityLevel imageLoaded targetFilename targetObject objectName scriptBlockText",
             ),
-            *_below(
+            *paths_below(
                 "data.aws",
                 "eventName eventSource awsRegion userAgent sourceIPAddress source_ip_address errorCode "
                 "recipientAccountId aws_account_id userIdentity.userName userIdentity.arn userIdentity.type",
             ),
-            *_below("data.office365", "Operation Workload UserId ClientIP"),
-            *_below(
+            *paths_below("data.office365", "Operation Workload UserId ClientIP"),
+            *paths_below(
                 "data.gcp.protoPayload",
                 "methodName serviceName authenticationInfo.principalEmail requestMetadata.callerIp "
                 "requestMetadata.callerSuppliedUserAgent",
