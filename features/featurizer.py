@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from features.clock import Clock
 from features.hashing import hash64
 from features.memory import State
-from features.word import Codes, Watch, Word
+from features.word import Codes, Look, Watch, Word
 
 SLOTS = 1 << 16
 
@@ -41,10 +41,11 @@ class Featurizer:
         """The features of `events`, a frame in the order of the log."""
         fields = events.select(self._fields)
         codes = {field.name: hash64(field) for field in fields}
-        active_B = self.clock.advance(events["time"].to_physical().to_numpy())
+        time_B = events["time"].to_physical().to_numpy()
+        look = Look(codes, fields, self.clock.advance(time_B), time_B)
         x_BF = np.empty((events.height, len(self._watches)), np.float32)
         for f, watch in enumerate(self._watches):
-            x_BF[:, f] = watch.observe(codes, active_B)
+            x_BF[:, f] = watch.observe(look)
         return Features(x_BF, codes, fields)
 
     def state(self) -> State:

@@ -1,9 +1,11 @@
 """What every word of a recipe can do: name its column, start with an empty memory, watch events go by."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
+import polars as pl
 from numpy.typing import NDArray
 
 from features.memory import State
@@ -11,14 +13,28 @@ from features.memory import State
 Codes = Mapping[str, NDArray[np.uint64]]
 
 
+@dataclass(frozen=True)
+class Look:
+    """A batch of events as the words see it, row for row.
+
+    `codes` holds a hash of every event's value for each field, 0 where it is missing; `texts` the values themselves,
+    null where missing; `active_B` the active seconds at each event (`features.clock`), never going back; `time_B` its
+    time in microseconds of UTC.
+    """
+
+    codes: Codes
+    texts: pl.DataFrame
+    active_B: NDArray[np.float64]
+    time_B: NDArray[np.int64]
+
+
 class Watch(Protocol):
     """The bounded memory of one word, over one stream."""
 
-    def observe(self, codes: Codes, active_B: NDArray[np.float64]) -> NDArray[np.float64]:
+    def observe(self, look: Look) -> NDArray[np.float64]:
         """What the word says of each event, (B,) float64 >= 0, larger is stranger: look first, remember second.
 
-        `codes` holds a hash of every event's value for each field (0 where it is missing), `active_B` the
-        active seconds at each event.
+        Where the word's field is missing it says 0 and remembers nothing.
         """
         ...
 

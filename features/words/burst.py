@@ -8,7 +8,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from features.memory import Memory, State, empty_memory, memory_state, mix, restore_memory, touch
-from features.word import Codes
+from features.word import Look
 
 
 @dataclass(frozen=True)
@@ -46,11 +46,11 @@ class BurstWatch:
         self._word = word
         self._counts = empty_memory(slots, word.slow.total_seconds(), word.fast.total_seconds())
 
-    def observe(self, codes: Codes, active_B: NDArray[np.float64]) -> NDArray[np.float64]:
+    def observe(self, look: Look) -> NDArray[np.float64]:
         """Log ratio of recent to expected, (B,) float64."""
-        key_B = codes[self._word.field]
-        per_B = codes[self._word.per] if self._word.per else np.zeros_like(key_B)
-        return _excess(key_B, per_B, active_B, self._counts)
+        key_B = look.codes[self._word.field]
+        per_B = look.codes[self._word.per] if self._word.per else np.zeros_like(key_B)
+        return _excess(key_B, per_B, look.active_B, self._counts)
 
     def state(self) -> State:
         """All counts."""
@@ -65,9 +65,11 @@ class BurstWatch:
 def _excess(
     key_B: NDArray[np.uint64], per_B: NDArray[np.uint64], active_B: NDArray[np.float64], counts: Memory
 ) -> NDArray[np.float64]:
-    excess_B = np.empty(key_B.size)
+    excess_B = np.zeros(key_B.size)
     share = counts.half_lives_C[1] / counts.half_lives_C[0]
     for i in range(key_B.size):
+        if key_B[i] == 0:
+            continue
         slot = touch(counts, mix(key_B[i], per_B[i]), active_B[i])
         habit, recent = counts.counts_SC[slot, 0], counts.counts_SC[slot, 1]
         excess_B[i] = max(0.0, np.log1p(recent) - np.log1p(habit * share))

@@ -8,7 +8,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from features.memory import Memory, State, empty_memory, memory_state, mix, restore_memory, touch
-from features.word import Codes
+from features.word import Look
 
 _FORGOTTEN = 1e-3
 
@@ -48,9 +48,9 @@ class FanWatch:
         self._pairs = empty_memory(slots, word.memory.total_seconds())
         self._fresh = empty_memory(slots, word.recent.total_seconds())
 
-    def observe(self, codes: Codes, active_B: NDArray[np.float64]) -> NDArray[np.float64]:
+    def observe(self, look: Look) -> NDArray[np.float64]:
         """Log of the count of new partners, this event's own included, (B,) float64; 0 for a partner known."""
-        return _new(codes[self._word.field], codes[self._word.per], active_B, self._pairs, self._fresh)
+        return _new(look.codes[self._word.field], look.codes[self._word.per], look.active_B, self._pairs, self._fresh)
 
     def state(self) -> State:
         """All counts."""
@@ -68,6 +68,8 @@ def _new(
 ) -> NDArray[np.float64]:
     new_B = np.zeros(value_B.size)
     for i in range(value_B.size):
+        if value_B[i] == 0:
+            continue
         pair = touch(pairs, mix(per_B[i], value_B[i]), active_B[i])
         if pairs.counts_SC[pair, 0] < _FORGOTTEN:
             slot = touch(fresh, per_B[i], active_B[i])

@@ -8,7 +8,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from features.memory import Memory, State, empty_memory, memory_state, mix, restore_memory, touch
-from features.word import Codes
+from features.word import Look
 
 _FORGOTTEN = 1e-3
 
@@ -52,11 +52,11 @@ class RarityWatch:
         self._pairs = empty_memory(slots if word.given else 8, half_life)
         self._total = np.zeros(3)  # events, those that brought a new value, active time of both counts
 
-    def observe(self, codes: Codes, active_B: NDArray[np.float64]) -> NDArray[np.float64]:
+    def observe(self, look: Look) -> NDArray[np.float64]:
         """Nats of surprise, (B,) float64."""
-        value_B = codes[self._word.field]
-        given_B = codes[self._word.given] if self._word.given else value_B[:0]
-        return _surprise(value_B, given_B, active_B, self._total, self._values, self._pairs)
+        value_B = look.codes[self._word.field]
+        given_B = look.codes[self._word.given] if self._word.given else value_B[:0]
+        return _surprise(value_B, given_B, look.active_B, self._total, self._values, self._pairs)
 
     def state(self) -> State:
         """All counts."""
@@ -79,8 +79,10 @@ def _surprise(
     values: Memory,
     pairs: Memory,
 ) -> NDArray[np.float64]:
-    nats_B = np.empty(value_B.size)
+    nats_B = np.zeros(value_B.size)
     for i in range(value_B.size):
+        if value_B[i] == 0:
+            continue
         now = active_B[i]
         total[:2] *= 0.5 ** ((now - total[2]) / values.half_lives_C[0])
         total[2] = now
