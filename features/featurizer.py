@@ -8,11 +8,13 @@ import polars as pl
 from numpy.typing import NDArray
 
 from features.clock import Clock
-from features.hashing import hash64
+from features.distinct import worked_out
 from features.memory import State
+from features.missing import MISSING, missing
 from features.word import Codes, Look, Watch, Word
 
-SLOTS = 1 << 16
+#: The most keys of a table; it takes room for those that come.
+SLOTS = 1 << 21
 
 
 @dataclass(frozen=True)
@@ -32,15 +34,18 @@ class Featurizer:
     """Fields and words over one stream of events: looks at each event, then remembers it."""
 
     def __init__(self, fields: Mapping[str, pl.Expr], words: Sequence[Word], slots: int = SLOTS) -> None:
-        self._fields = [expression.cast(pl.String).alias(name) for name, expression in fields.items()]
+        self._fields = dict(fields)
         self.words = tuple(words)
+        self._tells_missing = any(MISSING in word.needs for word in words)
         self._watches: list[Watch] = [word.watch(slots) for word in words]
         self.clock = Clock()
 
     def observe(self, events: pl.DataFrame) -> Features:
         """The features of `events`, a frame in the order of the log."""
-        fields = events.select(self._fields)
-        codes = {field.name: hash64(field) for field in fields}
+        fields, codes = worked_out(events, self._fields)
+        if self._tells_missing:
+            lacked, codes[MISSING] = missing(codes)
+            fields = fields.with_columns(lacked)
         time_B = events["time"].to_physical().to_numpy()
         look = Look(codes, fields, self.clock.advance(time_B), time_B)
         x_BF = np.empty((events.height, len(self._watches)), np.float32)
@@ -60,6 +65,13 @@ class Featurizer:
         self.clock.restore(part(state, "clock"))
         for f, watch in enumerate(self._watches):
             watch.restore(part(state, str(f)))
+
+
+def squashed(x_BF: NDArray[np.float32 | np.float64]) -> NDArray[np.float64]:
+    """Nats x as x / (x + 3), in [0, 1): what detectors of bounded features see."""
+    wide_BF = x_BF.astype(np.float64)
+    narrow_BF: NDArray[np.float64] = wide_BF / (wide_BF + 3.0)
+    return narrow_BF
 
 
 def part(state: State, name: str) -> State:

@@ -1,11 +1,12 @@
 """A 64-bit hash of strings that is the same on every machine, in every batch, for ever."""
 
-import numba as nb
 import numpy as np
 import polars as pl
+from numba import njit
 from numpy.typing import NDArray
 
-from features.views import eight, joined, series_of, views_of, word
+from features.pointers import eight_at, pointers_to
+from features.views import series_of, views_of
 
 _MIX = np.uint64(0xC6A4A7935BD1E995)
 _47 = np.uint64(47)
@@ -21,10 +22,10 @@ def hash64(values: pl.Series, seed: int = 0) -> NDArray[np.uint64]:
     >>> [f"{code:016x}" for code in hash64(pl.Series(["hello world", None, "a"]))]
     ['d3ba2368a832afce', '0000000000000000', '071717d2d36b6b11']
     """
-    texts = values.cast(pl.String)
-    text, begins_B, ends_B = joined(texts.fill_null(""))
-    codes_B = _hash_rows(text, begins_B, ends_B, np.uint64(seed & _LOW_64_BITS))
-    codes_B[texts.is_null().to_numpy()] = 0
+    codes_B = np.zeros(len(values), np.uint64)
+    if values.null_count() < len(values):
+        texts = pointers_to(values.cast(pl.String))
+        _hash_rows(texts.addresses_B, texts.sizes_B, np.uint64(seed & _LOW_64_BITS), codes_B)
     return codes_B
 
 
@@ -39,25 +40,28 @@ def hex64(values: pl.Series) -> pl.Series:
     return series_of(values.name, views_of(digits, begins_B, begins_B + 16), values.is_not_null().to_numpy(), [digits])
 
 
-@nb.njit(cache=True)
-def _hash_row(text_N: NDArray[np.uint8], at: int, size: int, seed: np.uint64) -> np.uint64:
-    code = seed ^ (np.uint64(size) * _MIX)
-    end = at + size
-    while end - at >= 8:
-        mixed = eight(text_N, at) * _MIX
+@njit(cache=True)
+def hash_at(address: np.uint64, size: np.uint64, seed: np.uint64) -> np.uint64:
+    """The hash of `size` bytes of memory; eight can be read from `address` even where they are fewer."""
+    code = seed ^ (size * _MIX)
+    end = address + size
+    while end - address >= np.uint64(8):
+        mixed = eight_at(address) * _MIX
         code = (code ^ ((mixed ^ (mixed >> _47)) * _MIX)) * _MIX
-        at += 8
-    if at < end:
-        code = (code ^ word(text_N, at, end)) * _MIX
+        address += np.uint64(8)
+    surplus = np.uint64(8) * (np.uint64(8) - (end - address))
+    if address < end and size < np.uint64(8):
+        code = (code ^ ((eight_at(address) << surplus) >> surplus)) * _MIX
+    elif address < end:
+        code = (code ^ (eight_at(end - np.uint64(8)) >> surplus)) * _MIX
     code = (code ^ (code >> _47)) * _MIX
-    return code ^ (code >> _47)
+    return max(code ^ (code >> _47), np.uint64(1))
 
 
-@nb.njit(cache=True)
+@njit(cache=True)
 def _hash_rows(
-    text_N: NDArray[np.uint8], begins_B: NDArray[np.int64], ends_B: NDArray[np.int64], seed: np.uint64
-) -> NDArray[np.uint64]:
-    codes_B = np.zeros(len(begins_B), dtype=np.uint64)
-    for row in range(len(begins_B)):
-        codes_B[row] = max(_hash_row(text_N, begins_B[row], ends_B[row] - begins_B[row], seed), np.uint64(1))
-    return codes_B
+    addresses_B: NDArray[np.uint64], sizes_B: NDArray[np.int64], seed: np.uint64, codes_B: NDArray[np.uint64]
+) -> None:
+    for row in range(codes_B.size):
+        if sizes_B[row] >= 0:
+            codes_B[row] = hash_at(addresses_B[row], np.uint64(sizes_B[row]), seed)

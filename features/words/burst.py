@@ -4,10 +4,9 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
-from features.memory import Memory, State, empty_memory, memory_state, mix, restore_memory, touch
+from features.memory import AHEAD, Memory, State, empty_memory, fetch, kernel, memory_state, mix, restore_memory, touch
 from features.word import Look
 
 
@@ -50,7 +49,9 @@ class BurstWatch:
         """Log ratio of recent to expected, (B,) float64."""
         key_B = look.codes[self._word.field]
         per_B = look.codes[self._word.per] if self._word.per else np.zeros_like(key_B)
-        return _excess(key_B, per_B, look.active_B, self._counts)
+        excess_B = np.zeros(key_B.size)
+        _excess(key_B, per_B, look.active_B, self._counts, excess_B)
+        return excess_B
 
     def state(self) -> State:
         """All counts."""
@@ -61,17 +62,22 @@ class BurstWatch:
         restore_memory(self._counts, state, "counts")
 
 
-@njit(cache=True)
+@kernel
 def _excess(
-    key_B: NDArray[np.uint64], per_B: NDArray[np.uint64], active_B: NDArray[np.float64], counts: Memory
-) -> NDArray[np.float64]:
-    excess_B = np.zeros(key_B.size)
+    key_B: NDArray[np.uint64],
+    per_B: NDArray[np.uint64],
+    active_B: NDArray[np.float64],
+    counts: Memory,
+    excess_B: NDArray[np.float64],
+) -> None:
     share = counts.half_lives_C[1] / counts.half_lives_C[0]
     for i in range(key_B.size):
+        if i + AHEAD < key_B.size:
+            fetch(counts, mix(key_B[i + AHEAD], per_B[i + AHEAD]))
         if key_B[i] == 0:
             continue
         slot = touch(counts, mix(key_B[i], per_B[i]), active_B[i])
         habit, recent = counts.counts_SC[slot, 0], counts.counts_SC[slot, 1]
         excess_B[i] = max(0.0, np.log1p(recent) - np.log1p(habit * share))
-        counts.counts_SC[slot] += 1.0
-    return excess_B
+        counts.counts_SC[slot, 0] += 1.0
+        counts.counts_SC[slot, 1] += 1.0

@@ -4,10 +4,9 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
-from features.memory import Memory, State, empty_memory, memory_state, mix, restore_memory, touch
+from features.memory import AHEAD, Memory, State, count, empty_memory, fetch, kernel, memory_state, mix, restore_memory
 from features.word import Look
 
 _FORGOTTEN = 1e-3
@@ -50,7 +49,10 @@ class FanWatch:
 
     def observe(self, look: Look) -> NDArray[np.float64]:
         """Log of the count of new partners, this event's own included, (B,) float64; 0 for a partner known."""
-        return _new(look.codes[self._word.field], look.codes[self._word.per], look.active_B, self._pairs, self._fresh)
+        value_B, per_B = look.codes[self._word.field], look.codes[self._word.per]
+        new_B = np.zeros(value_B.size)
+        _new(value_B, per_B, look.active_B, self._pairs, self._fresh, new_B)
+        return new_B
 
     def state(self) -> State:
         """All counts."""
@@ -62,18 +64,19 @@ class FanWatch:
         restore_memory(self._fresh, state, "fresh")
 
 
-@njit(cache=True)
+@kernel
 def _new(
-    value_B: NDArray[np.uint64], per_B: NDArray[np.uint64], active_B: NDArray[np.float64], pairs: Memory, fresh: Memory
-) -> NDArray[np.float64]:
-    new_B = np.zeros(value_B.size)
+    value_B: NDArray[np.uint64],
+    per_B: NDArray[np.uint64],
+    active_B: NDArray[np.float64],
+    pairs: Memory,
+    fresh: Memory,
+    new_B: NDArray[np.float64],
+) -> None:
     for i in range(value_B.size):
+        if i + AHEAD < value_B.size:
+            fetch(pairs, mix(per_B[i + AHEAD], value_B[i + AHEAD]))
         if value_B[i] == 0:
             continue
-        pair = touch(pairs, mix(per_B[i], value_B[i]), active_B[i])
-        if pairs.counts_SC[pair, 0] < _FORGOTTEN:
-            slot = touch(fresh, per_B[i], active_B[i])
-            fresh.counts_SC[slot, 0] += 1.0
-            new_B[i] = np.log1p(fresh.counts_SC[slot, 0])
-        pairs.counts_SC[pair, 0] += 1.0
-    return new_B
+        if count(pairs, mix(per_B[i], value_B[i]), active_B[i]) < _FORGOTTEN:
+            new_B[i] = np.log1p(1.0 + count(fresh, per_B[i], active_B[i]))

@@ -4,10 +4,22 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
-from features.memory import Memory, State, empty_memory, memory_state, mix, restore_memory, touch
+from features.memory import (
+    AHEAD,
+    Memory,
+    State,
+    count,
+    empty_memory,
+    faded,
+    fetch,
+    inlined,
+    kernel,
+    memory_state,
+    mix,
+    restore_memory,
+)
 from features.word import Look
 
 _FORGOTTEN = 1e-3
@@ -56,7 +68,9 @@ class RarityWatch:
         """Nats of surprise, (B,) float64."""
         value_B = look.codes[self._word.field]
         given_B = look.codes[self._word.given] if self._word.given else value_B[:0]
-        return _surprise(value_B, given_B, look.active_B, self._total, self._values, self._pairs)
+        nats_B = np.zeros(value_B.size)
+        _surprise(value_B, given_B, look.active_B, self._total, self._values, self._pairs, nats_B)
+        return nats_B
 
     def state(self) -> State:
         """All counts."""
@@ -70,7 +84,7 @@ class RarityWatch:
         restore_memory(self._pairs, state, "pairs")
 
 
-@njit(cache=True)
+@kernel
 def _surprise(
     value_B: NDArray[np.uint64],
     given_B: NDArray[np.uint64],
@@ -78,28 +92,43 @@ def _surprise(
     total: NDArray[np.float64],
     values: Memory,
     pairs: Memory,
-) -> NDArray[np.float64]:
-    nats_B = np.zeros(value_B.size)
+    nats_B: NDArray[np.float64],
+) -> None:
     for i in range(value_B.size):
+        _fetch_ahead(value_B, given_B, i + AHEAD, values, pairs)
         if value_B[i] == 0:
             continue
         now = active_B[i]
-        total[:2] *= 0.5 ** ((now - total[2]) / values.half_lives_C[0])
-        total[2] = now
-        slot = touch(values, value_B[i], now)
-        seen = values.counts_SC[slot, 0]
-        fresh = (total[1] + 0.5) / (total[0] + 1.0)
-        p = fresh + (1.0 - fresh) * seen / (total[0] + 1.0)
-        values.counts_SC[slot, 0] += 1.0
-        total[0] += 1.0
-        if seen < _FORGOTTEN:
-            total[1] += 1.0
+        p = _share(value_B[i], now, total, values)
         if given_B.size:
-            alone = touch(pairs, mix(given_B[i], np.uint64(0)), now)
-            beside = pairs.counts_SC[alone, 0]
-            pairs.counts_SC[alone, 0] += 1.0
-            pair = touch(pairs, mix(given_B[i], value_B[i] | np.uint64(1)), now)
-            p = (pairs.counts_SC[pair, 0] + p) / (beside + 1.0)
-            pairs.counts_SC[pair, 0] += 1.0
+            beside = count(pairs, mix(given_B[i], np.uint64(0)), now)
+            p = (count(pairs, mix(given_B[i], value_B[i] | np.uint64(1)), now) + p) / (beside + 1.0)
         nats_B[i] = max(0.0, -np.log(p))
-    return nats_B
+
+
+@inlined
+def _fetch_ahead(
+    value_B: NDArray[np.uint64], given_B: NDArray[np.uint64], i: int, values: Memory, pairs: Memory
+) -> None:
+    if i < value_B.size and value_B[i] != 0:
+        fetch(values, value_B[i])
+        if given_B.size:
+            fetch(pairs, mix(given_B[i], np.uint64(0)))
+            fetch(pairs, mix(given_B[i], value_B[i] | np.uint64(1)))
+
+
+@inlined
+def _share(value: np.uint64, now: float, total: NDArray[np.float64], values: Memory) -> float:
+    """The probability of a value by itself, before this event; counts the event."""
+    if now > total[2]:
+        left = faded(now - total[2], values.half_lives_C[0])
+        total[0] *= left
+        total[1] *= left
+        total[2] = now
+    seen = count(values, value, now)
+    fresh = (total[1] + 0.5) / (total[0] + 1.0)
+    p: float = fresh + (1.0 - fresh) * seen / (total[0] + 1.0)
+    total[0] += 1.0
+    if seen < _FORGOTTEN:
+        total[1] += 1.0
+    return p

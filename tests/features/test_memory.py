@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 from numba import njit
 from numpy.typing import NDArray
 
-from features.memory import WAYS, Memory, empty_memory, memory_state, mix, restore_memory, touch
+from features.memory import WAYS, Memory, empty_memory, find, memory_state, mix, restore_memory, touch
+from features.memory import count as counted
 
 DAY = 86_400.0
 
@@ -125,7 +126,65 @@ def test_a_state_holds_no_empty_slots() -> None:
     memory = empty_memory(1024, DAY)
     for key in range(1, 6):
         count(memory, key)
-    assert {array.shape[0] for array in memory_state(memory, "m").values()} == {5}
+    state = memory_state(memory, "m")
+    assert {state[f"m.{name}"].shape[0] for name in ("at", "keys", "counts", "when")} == {5}
+
+
+@pytest.mark.parametrize("slots", [0, 4, 24, 100])
+def test_slots_are_eight_times_a_power_of_two(slots: int) -> None:
+    with pytest.raises(ValueError, match=f"not {slots}"):
+        empty_memory(slots, DAY)
+
+
+def test_a_memory_grows_without_forgetting_until_it_may_not() -> None:
+    memory = empty_memory(1 << 16, DAY)
+    keys = np.random.default_rng(4).integers(1, 2**64, 12_000, dtype=np.uint64)
+    for n, key in enumerate(keys[:50]):
+        count(memory, int(key), weight=n + 1.0)
+    little = int(memory.size[0])
+    touch_all(memory, keys[50:], 0.0)
+    assert little < memory.size[0] <= memory.keys_S.size // WAYS
+    assert memory.size[1] == 12_000
+    assert [held(memory, int(key)) for key in keys[:50]] == [[n + 1.0] for n in range(50)]
+
+
+def test_columns_that_do_not_fade_move_with_their_key() -> None:
+    memory = empty_memory(1 << 14, DAY)._replace(counts_SC=np.zeros((1 << 14, 3)))
+    keys = np.random.default_rng(7).integers(1, 2**64, 5_000, dtype=np.uint64)
+    for n, key in enumerate(keys[:50]):
+        memory.counts_SC[touch(memory, key, 0.0)] = 1.0, n, -n
+    touch_all(memory, keys[50:], DAY)
+    assert memory.size[0] > 64
+    assert [held(memory, int(key), DAY) for key in keys[:50]] == [[0.5, n, -n] for n in range(50)]
+
+
+def test_a_memory_that_may_grow_far_forgets_few() -> None:
+    memory = empty_memory(1 << 20, DAY)
+    keys = np.random.default_rng(5).integers(1, 2**64, 400_000, dtype=np.uint64)
+    touch_all(memory, keys, 0.0)
+    assert 0.98 * keys.size < memory.size[1] <= keys.size
+    assert 2 * memory.size[1] <= memory.size[0] * WAYS
+
+
+def test_a_memory_is_the_same_whenever_it_was_kept_while_it_grew() -> None:
+    keys = np.random.default_rng(6).integers(1, 2**64, 30_000, dtype=np.uint64)
+    memory, other = empty_memory(1 << 18, DAY), empty_memory(1 << 18, DAY)
+    touch_all(memory, keys, 0.0)
+    for part in np.split(keys, [10, 600, 20_000]):
+        state = memory_state(other, "m")
+        other = empty_memory(1 << 18, DAY)
+        touch_all(other, keys[:5_000], 0.0)
+        restore_memory(other, state, "m")
+        touch_all(other, part, 0.0)
+    for ours, theirs in zip(memory, other, strict=True):
+        assert ours.tobytes() == theirs.tobytes()
+
+
+def test_what_was_counted_is_found_and_what_was_not_is_not() -> None:
+    memory = empty_memory(1024, DAY)
+    assert [counted(memory, np.uint64(9), 0.0) for _ in range(3)] == [0.0, 1.0, 2.0]
+    assert find(memory, np.uint64(9)) == touch(memory, np.uint64(9), 0.0)
+    assert find(memory, np.uint64(10)) == -1
 
 
 def test_a_pair_of_keys_is_ordered() -> None:

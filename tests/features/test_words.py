@@ -29,7 +29,7 @@ def declared(kind: type[Any]) -> Iterator[Word]:
     fields = [field for field in dataclasses.fields(kind) if "str" in str(field.type)]
     needed = [field.name for field in fields if field.default is dataclasses.MISSING]
     for names in dict.fromkeys([tuple(needed), tuple(field.name for field in fields)]):
-        yield kind(**dict(zip(names, "ab", strict=False)))
+        yield kind(**dict(zip(names, "aba", strict=False)))
 
 
 def every_word() -> Iterator[Word]:
