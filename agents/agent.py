@@ -6,14 +6,13 @@ from numpy.typing import NDArray
 
 from agents.recipe import Recipe
 from agents.verdicts import VERDICTS, entities, reasons
-from features.featurizer import Features, Featurizer, part
+from features.featurizer import Features, Featurizer, part, squashed
 from features.memory import State
 from features.word import Word
 from models.calibrator import Calibrator
+from models.marginals import Marginals
 from models.offline import Ask, Offline
-from models.right_tails import RightTails
-
-_HALF = 3.0  # nats that are squashed to one half
+from models.online import Online
 
 
 class Agent:
@@ -23,33 +22,36 @@ class Agent:
         self.recipe = recipe
         self.offline = offline
         self._release = release
-        self._featurizer = Featurizer(recipe.fields, recipe.words)
-        self._tails = {"online": RightTails(), "offline": RightTails()}
+        self._featurizer = Featurizer(recipe.fields, recipe.all_words)
+        added, at_least = ([weight for _, weight in words] for words in (recipe.added, recipe.at_least))
+        self._online = Online(len(recipe.words), recipe.detectors, added, at_least)
+        self._answers = Marginals()
         self._calibrators = {name: Calibrator() for name in ("online", "offline", "both")}
 
     def observe(self, events: pl.DataFrame) -> pl.DataFrame:
         """A verdict for each event, row for row; `events` has its domain's columns and `seq`, in the log's order."""
         features = self._featurizer.observe(events)
-        online_BF = self._judged("online", features.x_BF, features)
-        p_online_B = self._calibrators["online"].observe(online_BF.sum(axis=1))
-        evidence_B = -np.log(p_online_B)
-        p_offline_B, offline_BQ = None, np.zeros((events.height, 0))
+        weight_B = np.ones(events.height)
+        online = self._online.observe(features.x_BF, features.codes["kind"], weight_B)
+        p_online_B = self._calibrators["online"].observe(online.score_B, weight_B)
+        score_B, p_B, p_offline_B, offline_BQ = online.score_B, p_online_B, None, np.zeros((events.height, 0))
         if self.offline is not None:
-            offline_BQ = self._judged("offline", self.offline.surprisals(features.codes), features)
-            p_offline_B = self._calibrators["offline"].observe(offline_BQ.sum(axis=1))
-            evidence_B = evidence_B - np.log(p_offline_B)
-        p_B = self._calibrators["both"].observe(evidence_B)
+            offline_BQ = self._answered(self.offline, features, weight_B)
+            p_offline_B = self._calibrators["offline"].observe(offline_BQ.sum(axis=1), weight_B)
+            score_B = score_B + offline_BQ.sum(axis=1)
+            p_B = self._calibrators["both"].observe(-np.log(p_online_B) - np.log(p_offline_B), weight_B)
         return events.select(
             *(pl.col(name) for name in ("source", "member", "line", "seq", "time")),
             pl.lit(self.recipe.domain.value).alias("domain"),
             pl.col("uid"),
             pl.col("activity_name").alias("activity"),
             *entities(events, self.recipe.domain),
+            score=pl.Series(score_B),
             p_online=pl.Series(p_online_B),
             p_offline=pl.lit(None, pl.Float64) if p_offline_B is None else pl.Series(p_offline_B),
             p=pl.Series(p_B),
             evidence=pl.Series(0.0 - np.log(p_B)),  # not -0.0 where p is 1
-            reasons=self._reasons(features, online_BF, offline_BQ),
+            reasons=self._reasons(features, online.nats_BF, offline_BQ),
             release=pl.lit(self._release, pl.Int64),
         ).cast(VERDICTS)
 
@@ -60,8 +62,7 @@ class Agent:
     def state(self) -> State:
         """All that was learned online."""
         state = _under("featurizer", self._featurizer.state())
-        for name, tails in self._tails.items():
-            state |= _under(f"tails.{name}", tails.state())
+        state |= _under("online", self._online.state()) | _under("answers", self._answers.state())
         for name, calibrator in self._calibrators.items():
             state |= _under(f"calibrator.{name}", calibrator.state())
         return state
@@ -69,18 +70,20 @@ class Agent:
     def restore(self, state: State) -> None:
         """Go on from `state`."""
         self._featurizer.restore(part(state, "featurizer"))
-        for name, tails in self._tails.items():
-            tails.restore(part(state, f"tails.{name}"))
+        self._online.restore(part(state, "online"))
+        self._answers.restore(part(state, "answers"))
         for name, calibrator in self._calibrators.items():
             calibrator.restore(part(state, f"calibrator.{name}"))
 
-    def _judged(self, model: str, x_BF: NDArray[np.float32 | np.float64], features: Features) -> NDArray[np.float64]:
-        return self._tails[model].score_learn_many(x_BF / (x_BF + _HALF), features.codes["kind"])
+    def _answered(self, offline: Offline, features: Features, weight_B: NDArray[np.float64]) -> NDArray[np.float64]:
+        """(B, Q) nats by which the encoder was more surprised than it is by what is usual."""
+        surprisal_BQ = squashed(offline.surprisals(features.codes))
+        return self._answers.judge_learn_many(surprisal_BQ, features.codes["kind"], weight_B).nats_BF
 
     def _reasons(
         self, features: Features, online_BF: NDArray[np.float64], offline_BQ: NDArray[np.float64]
     ) -> pl.Series:
-        questions: list[Word | Ask] = [*self.recipe.words, *(self.recipe.asks if self.offline else ())]
+        questions: list[Word | Ask] = [*self.recipe.all_words, *(self.recipe.asks if self.offline else ())]
         names = [question.name for question in questions]
         values = [features.fields[question.field] for question in questions]
         return reasons(np.concatenate([online_BF, offline_BQ], axis=1), names, values)

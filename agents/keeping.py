@@ -56,7 +56,9 @@ def _signed(recipe: Recipe) -> dict[str, JSON]:
     return {
         "kind": "agent",
         "domain": recipe.domain.value,
-        "words": [repr(word) for word in recipe.words],
+        "words": [repr(word) for word in recipe.all_words],
+        "weights": [weight for _, weight in (*recipe.added, *recipe.at_least)],
+        "detectors": [repr(detector) for detector in recipe.detectors],
         "asks": [ask.name for ask in recipe.asks],
         "fields": list(recipe.fields),
     }

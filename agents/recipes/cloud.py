@@ -3,11 +3,13 @@
 import polars as pl
 
 from agents import alerts
+from agents.omission import OMISSION
 from agents.recipe import Recipe
 from features.events import Domain
 from features.texts import joined, network_of
 from features.words.burst import Burst
 from features.words.fan import Fan
+from features.words.peers import Peers
 from features.words.rarity import Rarity
 from models.offline import Ask
 
@@ -31,21 +33,24 @@ RECIPE = Recipe(
     },
     words=(
         *alerts.WORDS,
-        Rarity("operation"),
         Rarity("operation", given="user"),
         Rarity("user", given="operation"),
         Rarity("type", given="operation"),
         Rarity("network", given="user"),
         Rarity("agent", given="user"),
         Rarity("region", given="user"),
+        Rarity("error"),
         Rarity("error", given="user"),
         Rarity("error", given="operation"),
         Rarity("resource", given="user"),
         Rarity("mfa", given="user"),
+        Peers("agent", of="user"),
         Fan("operation", per="user"),
         Fan("service", per="user"),
+        Fan("resource", per="user"),
         Burst("operation", per="user"),
     ),
+    added=(OMISSION,),
     asks=(
         Ask("operation", given=("kind", "service")),
         Ask("agent", given=("user",)),

@@ -3,6 +3,7 @@
 import polars as pl
 
 from agents import alerts
+from agents.omission import OMISSION
 from agents.recipe import Recipe
 from features.events import Domain
 from features.registered import registered_domain
@@ -10,6 +11,8 @@ from features.texts import base_name, letters, size
 from features.words.burst import Burst
 from features.words.fan import Fan
 from features.words.rarity import Rarity
+from features.words.regularity import Regular
+from features.words.spelling import Spelling
 from models.offline import Ask
 
 _name = pl.col("query_hostname")
@@ -39,12 +42,13 @@ RECIPE = Recipe(
         Rarity("ending"),
         Rarity("kind", given="client"),
         Rarity("rcode", given="client"),
-        Rarity("label length"),
         Rarity("program", given="site"),
         Fan("name", per="site"),
         Fan("site", per="client"),
         Burst("site", per="client"),
+        Regular("site", per="client"),
     ),
+    added=((Spelling("name"), 0.8), OMISSION),
     asks=(
         Ask("label length", given=("site", "kind")),
         Ask("letters", given=("ending",)),

@@ -3,10 +3,12 @@
 import polars as pl
 
 from agents import alerts
+from agents.omission import OMISSION
 from agents.recipe import Recipe
 from features.entities import folded_path
 from features.events import Domain
 from features.texts import base_name, folder, joined, shape
+from features.words.peers import Peers
 from features.words.rarity import Rarity
 from models.offline import Ask
 
@@ -38,7 +40,9 @@ RECIPE = Recipe(
         Rarity("actor", given="host"),
         Rarity("actor folder", given="actor"),
         Rarity("object folder", given="actor"),
+        Peers("program", of="host"),
     ),
+    added=(OMISSION,),
     asks=(
         Ask("actor", given=("kind", "program", "object")),
         Ask("actor folder", given=("actor",)),

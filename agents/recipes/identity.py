@@ -3,11 +3,14 @@
 import polars as pl
 
 from agents import alerts
+from agents.omission import OMISSION
 from agents.recipe import Recipe
 from features.events import Domain
 from features.texts import base_name, joined, network_of
 from features.words.burst import Burst
 from features.words.fan import Fan
+from features.words.habit import Habit
+from features.words.peers import Peers
 from features.words.rarity import Rarity
 from models.offline import Ask
 
@@ -29,6 +32,9 @@ RECIPE = Recipe(
     },
     words=(
         *alerts.WORDS,
+        Rarity("kind"),
+        Rarity("user"),
+        Rarity("address"),
         Rarity("activity", given="user"),
         Rarity("host", given="user"),
         Rarity("user", given="host"),
@@ -37,10 +43,14 @@ RECIPE = Recipe(
         Rarity("service", given="user"),
         Rarity("group", given="actor"),
         Rarity("program", given="kind"),
+        Peers("network", of="user"),
+        Habit("user"),
         Fan("user", per="address"),
         Fan("service", per="user"),
         Burst("kind", per="address"),
+        Burst("address"),
     ),
+    added=(OMISSION,),
     asks=(
         Ask("activity", given=("host",)),
         Ask("protocol", given=("activity", "service")),

@@ -3,12 +3,14 @@
 import polars as pl
 
 from agents import alerts
+from agents.omission import OMISSION
 from agents.recipe import Recipe
 from features.events import Domain
 from features.texts import base_name, joined, network_of, size
 from features.words.burst import Burst
 from features.words.fan import Fan
 from features.words.rarity import Rarity
+from features.words.surge import Surge
 from models.offline import Ask
 
 _EPHEMERAL = 49152
@@ -35,18 +37,21 @@ RECIPE = Recipe(
     words=(
         *alerts.WORDS,
         Rarity("port", given="source"),
-        Rarity("peer network", given="source"),
-        Rarity("peer", given="port"),
+        Rarity("kind"),
+        Rarity("kind", given="source"),
+        Rarity("source"),
         Rarity("service", given="port"),
         Rarity("state", given="port"),
+        Rarity("state", given="source"),
         Rarity("sent", given="port"),
-        Rarity("received", given="port"),
         Rarity("sent", given="source"),
         Rarity("program", given="port"),
         Fan("peer", per="source"),
         Fan("port", per="source"),
-        Burst("peer", per="source"),
+        Fan("source", per="peer"),
     ),
+    added=((Burst("peer", per="source"), 3.2), OMISSION),
+    at_least=((Surge("peer", per="source"), 1.6), (Surge("source"), 1.6), (Surge("peer"), 1.6)),
     asks=(
         Ask("service", given=("kind", "port")),
         Ask("sent", given=("port", "received")),

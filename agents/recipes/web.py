@@ -3,6 +3,7 @@
 import polars as pl
 
 from agents import alerts
+from agents.omission import OMISSION
 from agents.recipe import Recipe
 from features.events import Domain
 from features.texts import folder, joined, network_of, size, template
@@ -48,6 +49,7 @@ RECIPE = Recipe(
         Fan("path", per="client"),
         Burst("kind", per="client"),
     ),
+    added=(OMISSION,),
     asks=(
         Ask("kind", given=("path",)),
         Ask("ending", given=("folder",)),

@@ -39,11 +39,15 @@ def generated(data: Path) -> Stream:
 
 
 def tunnel(data: Path, kind: str) -> Stream:
-    """Every fiftieth query of a tunnel, moved into a benign crawl two hours after its beginning, by the same client."""
+    """One query of a tunnel in fifty, drawn once, moved into a benign crawl two hours after its beginning.
+
+    The same client asks. Drawn by chance, not every fiftieth: that alone would even out the gaps between them.
+    """
     folder = data / "dns/graphtunnel"
     benign = _asked(pl.read_parquet(folder / "normal_aug05.parquet", columns=list(_COLUMNS)))
     bad = _asked(pl.read_parquet(folder / f"tunnel_{kind}-cname.parquet", columns=list(_COLUMNS)))
-    bad = bad.filter(pl.col("qname").str.ends_with(_TUNNEL_SITE)).gather_every(_THINNED)
+    bad = bad.filter(pl.col("qname").str.ends_with(_TUNNEL_SITE))
+    bad = bad.filter(np.random.default_rng(0).random(bad.height) < 1 / _THINNED)
     begins = benign["ts"].min() + _BEGINS.total_seconds() - bad["ts"].min()  # type: ignore[operator]  # never null
     moved = bad.with_columns(pl.col("ts") + begins, src_ip=pl.lit(benign["src_ip"].mode()[0]))
     rows = pl.concat([benign, moved]).sort("ts", maintain_order=True)

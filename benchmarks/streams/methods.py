@@ -19,10 +19,9 @@ from benchmarks.streams.midas import midas
 from benchmarks.streams.naive import NAIVE
 from benchmarks.streams.stream import Stream
 from features.events import Domain
-from features.featurizer import Featurizer
+from features.featurizer import Featurizer, squashed
 from features.hashing import hash64
 
-_SQUASHED = 3.0
 _TICK_US = 60_000_000
 
 #: The two ends of an edge in each domain, as fields of its recipe.
@@ -99,8 +98,8 @@ def domains(stream: Stream) -> list[Domained]:
     found = []
     for domain, events in stream.events.items():
         recipe, rows = recipe_of(domain), stream.asked_rows(domain)
-        x_BF = Featurizer(recipe.fields, recipe.words).observe(events).x_BF[rows.to_numpy()].astype(np.float64)
-        found.append(Domained(domain, events, rows, x_BF / (x_BF + _SQUASHED)))
+        x_BF = Featurizer(recipe.fields, recipe.all_words).observe(events).x_BF[rows.to_numpy()]
+        found.append(Domained(domain, events, rows, squashed(x_BF)))
     return found
 
 
@@ -116,13 +115,13 @@ def tails(score_B: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _secmesh(part: Domained, _stream: Stream, _seed: int) -> Scored:
-    """A fresh agent's evidence; the time is of everything from events to verdicts, features included."""
+    """A fresh agent's scores; the time is of everything from events to verdicts, features included."""
     events = part.events.with_columns(seq=pl.int_range(pl.len(), dtype=pl.Int64))
     Agent(recipe_of(part.domain)).observe(events[:1])  # its machine code is loaded once
     agent = Agent(recipe_of(part.domain))
     began = time.perf_counter()
-    evidence_B = agent.observe(events)["evidence"].to_numpy()
-    return Scored(evidence_B[part.rows.to_numpy()], events.height, time.perf_counter() - began)
+    score_B = agent.observe(events)["score"].to_numpy()
+    return Scored(score_B[part.rows.to_numpy()], events.height, time.perf_counter() - began)
 
 
 def _midas(part: Domained, _stream: Stream, _seed: int) -> Scored:

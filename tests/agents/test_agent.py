@@ -38,7 +38,7 @@ def in_parts(agent: Agent, events: pl.DataFrame, cuts: list[int]) -> pl.DataFram
 
 def untrained(recipe: Recipe, events: pl.DataFrame) -> Offline:
     """An offline detector that knows the values of `events` and has weights as chance had them."""
-    codes = Featurizer(recipe.fields, recipe.words, slots=64).observe(events).codes
+    codes = Featurizer(recipe.fields, recipe.all_words, slots=64).observe(events).codes
     vocabulary = Vocabulary.learn({name: codes[name] for name in recipe.asked})
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(1)

@@ -33,7 +33,7 @@ def numbered(events: pl.DataFrame) -> pl.DataFrame:
 
 
 def trained(recipe: Recipe, events: pl.DataFrame, *, with_encoder: bool) -> Agent:
-    codes = Featurizer(recipe.fields, recipe.words, slots=64).observe(events).codes
+    codes = Featurizer(recipe.fields, recipe.all_words, slots=64).observe(events).codes
     vocabulary = Vocabulary.learn({name: codes[name] for name in recipe.asked})
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(2)

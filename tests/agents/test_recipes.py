@@ -13,6 +13,7 @@ from agents.recipe import Recipe, recipe_of
 from agents.verdicts import VERDICTS
 from features.events import ORIGIN, Domain, schema
 from features.featurizer import Featurizer
+from features.missing import MISSING
 from features.words.burst import Burst
 from features.words.rarity import Rarity
 from models.offline import Ask
@@ -45,7 +46,7 @@ def test_a_recipe_is_of_the_domain_it_is_named_after(domain: Domain) -> None:
 @each_domain
 def test_a_recipe_declares_each_word_and_question_once(domain: Domain) -> None:
     recipe = recipe_of(domain)
-    assert len({word.name for word in recipe.words}) == len(recipe.words) > 0
+    assert len({word.name for word in recipe.all_words}) == len(recipe.all_words) > 0
     assert len({ask.name for ask in recipe.asks}) == len(recipe.asks) > 0
 
 
@@ -65,10 +66,10 @@ def test_the_encoder_reads_what_the_questions_speak_of(domain: Domain) -> None:
 @pytest.mark.parametrize("rows", [0, 1, 40])
 def test_fields_are_texts_a_row_an_event(domain: Domain, rows: int, stream: Stream) -> None:
     recipe = recipe_of(domain)
-    found = Featurizer(recipe.fields, recipe.words, slots=64).observe(stream(domain, 1, rows))
-    assert found.fields.schema == dict.fromkeys(recipe.fields, pl.String())
+    found = Featurizer(recipe.fields, recipe.all_words, slots=64).observe(stream(domain, 1, rows))
+    assert found.fields.schema == dict.fromkeys([*recipe.fields, MISSING], pl.String())
     assert found.fields.height == rows
-    assert found.x_BF.shape == (rows, len(recipe.words))
+    assert found.x_BF.shape == (rows, len(recipe.all_words))
 
 
 @each_domain
