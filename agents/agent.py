@@ -1,9 +1,14 @@
 """One domain's watcher: looks at events, scores them by what it learned before, then learns from them."""
 
+from collections import deque
+
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from agents.history import History
+from agents.notices import Notice
+from agents.prudence import Prudence
 from agents.recipe import Recipe
 from agents.verdicts import VERDICTS, entities, reasons
 from features.featurizer import Features, Featurizer, part, squashed
@@ -12,11 +17,17 @@ from features.word import Word
 from models.calibrator import Calibrator
 from models.marginals import Marginals
 from models.offline import Ask, Offline
-from models.online import Online
+from models.online import Online, Strangeness
+
+_NOTICES = 64
+_HOW_FAR = slice(0, 2)  # the marginals' ways that ask how far right: little surprise is not strange, however seldom
 
 
 class Agent:
-    """A recipe at work: online detector, offline encoder where there is one, and the calibration of both."""
+    """A recipe at work: online detectors, offline encoder where there is one, and the calibration of both.
+
+    `notices` holds the latest 64 things that were to be said of the stream as a whole.
+    """
 
     def __init__(self, recipe: Recipe, offline: Offline | None = None, release: int | None = None) -> None:
         self.recipe = recipe
@@ -25,20 +36,22 @@ class Agent:
         self._featurizer = Featurizer(recipe.fields, recipe.all_words)
         added, at_least = ([weight for _, weight in words] for words in (recipe.added, recipe.at_least))
         self._online = Online(len(recipe.words), recipe.detectors, added, at_least)
+        self._history = History()
+        self._prudence = Prudence([word.name for word in recipe.words])
+        self.notices: deque[Notice] = deque(maxlen=_NOTICES)
         self._answers = Marginals()
         self._calibrators = {name: Calibrator() for name in ("online", "offline", "both")}
 
     def observe(self, events: pl.DataFrame) -> pl.DataFrame:
         """A verdict for each event, row for row; `events` has its domain's columns and `seq`, in the log's order."""
         features = self._featurizer.observe(events)
-        weight_B = np.ones(events.height)
-        online = self._online.observe(features.x_BF, features.codes["kind"], weight_B)
+        online, weight_B = self._strangeness(features)
         p_online_B = self._calibrators["online"].observe(online.score_B, weight_B)
         score_B, p_B, p_offline_B, offline_BQ = online.score_B, p_online_B, None, np.zeros((events.height, 0))
         if self.offline is not None:
-            offline_BQ = self._answered(self.offline, features, weight_B)
-            p_offline_B = self._calibrators["offline"].observe(offline_BQ.sum(axis=1), weight_B)
-            score_B = score_B + offline_BQ.sum(axis=1)
+            answered = self._answered(self.offline, features, weight_B)
+            p_offline_B = self._calibrators["offline"].observe(answered.score_B, weight_B)
+            score_B, offline_BQ = score_B + answered.score_B, answered.nats_BF
             p_B = self._calibrators["both"].observe(-np.log(p_online_B) - np.log(p_offline_B), weight_B)
         return events.select(
             *(pl.col(name) for name in ("source", "member", "line", "seq", "time")),
@@ -51,6 +64,7 @@ class Agent:
             p_offline=pl.lit(None, pl.Float64) if p_offline_B is None else pl.Series(p_offline_B),
             p=pl.Series(p_B),
             evidence=pl.Series(0.0 - np.log(p_B)),  # not -0.0 where p is 1
+            history=pl.Series(self._history.observe(features.codes[self.recipe.principal])),
             reasons=self._reasons(features, online.nats_BF, offline_BQ),
             release=pl.lit(self._release, pl.Int64),
         ).cast(VERDICTS)
@@ -62,6 +76,7 @@ class Agent:
     def state(self) -> State:
         """All that was learned online."""
         state = _under("featurizer", self._featurizer.state())
+        state |= _under("prudence", self._prudence.state()) | _under("history", self._history.state())
         state |= _under("online", self._online.state()) | _under("answers", self._answers.state())
         for name, calibrator in self._calibrators.items():
             state |= _under(f"calibrator.{name}", calibrator.state())
@@ -70,15 +85,35 @@ class Agent:
     def restore(self, state: State) -> None:
         """Go on from `state`."""
         self._featurizer.restore(part(state, "featurizer"))
+        self._prudence.restore(part(state, "prudence"))
+        self._history.restore(part(state, "history"))
         self._online.restore(part(state, "online"))
         self._answers.restore(part(state, "answers"))
         for name, calibrator in self._calibrators.items():
             calibrator.restore(part(state, f"calibrator.{name}"))
 
-    def _answered(self, offline: Offline, features: Features, weight_B: NDArray[np.float64]) -> NDArray[np.float64]:
-        """(B, Q) nats by which the encoder was more surprised than it is by what is usual."""
+    def _strangeness(self, features: Features) -> tuple[Strangeness, NDArray[np.float64]]:
+        """How strange each event is, and how much of it was learned: block by block, as prudence wants it."""
+        judged, kind_B = len(self.recipe.words), features.codes["kind"]
+        parts: list[Strangeness] = []
+        weights: list[NDArray[np.float64]] = []
+        begin, height = 0, len(features.x_BF)
+        while begin < height or not parts:
+            rows = slice(begin, min(height, begin + self._prudence.until_block()))
+            places_BF = squashed(features.x_BF[rows, :judged])
+            weights.append(self._prudence.weigh(places_BF, kind_B[rows]))
+            parts.append(self._online.observe(features.x_BF[rows], kind_B[rows], weights[-1]))
+            principal_B = features.codes[self.recipe.principal][rows]
+            self.notices.extend(self._prudence.notice(places_BF, parts[-1].score_B, principal_B))
+            begin = rows.stop
+        scores, nats = zip(*((part.score_B, part.nats_BF) for part in parts), strict=True)
+        return Strangeness(np.concatenate(scores), np.concatenate(nats)), np.concatenate(weights)
+
+    def _answered(self, offline: Offline, features: Features, weight_B: NDArray[np.float64]) -> Strangeness:
+        """How much more the encoder was surprised than it is by what is usual, question by question."""
         surprisal_BQ = squashed(offline.surprisals(features.codes))
-        return self._answers.judge_learn_many(surprisal_BQ, features.codes["kind"], weight_B).nats_BF
+        margins = self._answers.judge_learn_many(surprisal_BQ, features.codes["kind"], weight_B)
+        return Strangeness(margins.nats_BV[:, _HOW_FAR].mean(axis=1), margins.nats_BF)
 
     def _reasons(
         self, features: Features, online_BF: NDArray[np.float64], offline_BQ: NDArray[np.float64]

@@ -56,6 +56,7 @@ def _signed(recipe: Recipe) -> dict[str, JSON]:
     return {
         "kind": "agent",
         "domain": recipe.domain.value,
+        "principal": recipe.principal,
         "words": [repr(word) for word in recipe.all_words],
         "weights": [weight for _, weight in (*recipe.added, *recipe.at_least)],
         "detectors": [repr(detector) for detector in recipe.detectors],

@@ -19,15 +19,16 @@ from models.rs_hash import RSHash
 class Recipe:
     """One domain's agent, declared.
 
-    `fields` are the short texts an event is boiled down to, as expressions over its columns; one of them is `kind`,
-    the sort of event among whose like it is judged. `words` are the features that the online detectors see and judge
-    by how usual they are; `added` speak for themselves, and their nats count with the weight beside them on top of
-    that; `at_least` do so, too, and an event is at least as strange as they say. `detectors` join the marginals: any
-    anomaly detector of River's. `asks` are the questions put to the offline encoder. Raises ValueError naming a field
-    that is spoken of but not declared.
+    `fields` are the short texts an event is boiled down to, as expressions over its columns; one of them is `kind`, the
+    sort of event among whose like it is judged, and `principal` names the one that says whose doing it is. `words` are
+    the features that the online detectors see and judge by how usual they are. `added` speak for themselves, and their
+    nats count with the weight beside them on top of that; `at_least` do so, too, and an event is at least as strange
+    as they say. `detectors` join the marginals: any anomaly detector of River's. `asks` are the questions put to the
+    offline encoder. Raises ValueError naming a field that is spoken of but not declared.
     """
 
     domain: Domain
+    principal: str
     fields: Mapping[str, pl.Expr]
     words: tuple[Word, ...]
     asks: tuple[Ask, ...]
@@ -37,7 +38,12 @@ class Recipe:
 
     def __post_init__(self) -> None:
         """Look for fields that do not exist."""
-        spoken = ["kind", *asked_fields(self.asks), *(name for word in self.all_words for name in word.needs)]
+        spoken = [
+            "kind",
+            self.principal,
+            *asked_fields(self.asks),
+            *(name for word in self.all_words for name in word.needs),
+        ]
         for name in spoken:
             if name not in self.fields and name != MISSING:
                 raise ValueError(f"recipe {self.domain}: no field {name!r}; it has {', '.join(self.fields)}")

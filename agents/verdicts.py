@@ -13,14 +13,14 @@ ENTITY_KINDS = ("user", "host", "address", "peer", "process")
 REASON = pl.Struct({"field": pl.String(), "value": pl.String(), "nats": pl.Float32()})
 
 #: One row an event. `score` is what the models found strange, in nats: it orders one stream's events. `p` is its tail
-#: probability among what is usual, `evidence` = -log p in nats, `p_offline` null where no encoder was loaded; `reasons`
-#: has the strangest fields first.
+#: probability among what is usual, `evidence` = -log p in nats, `p_offline` null where no encoder was loaded; `history`
+#: is the share that rests on the principal's own past; `reasons` has the strangest fields first.
 VERDICTS = pl.Schema(
     ORIGIN
     | {"seq": pl.Int64(), "time": TIME, "domain": pl.String(), "uid": pl.String(), "activity": pl.String()}
     | {kind: pl.String() for kind in ENTITY_KINDS}
     | {"score": pl.Float64(), "p_online": pl.Float64(), "p_offline": pl.Float64(), "p": pl.Float64()}
-    | {"evidence": pl.Float64()}
+    | {"evidence": pl.Float64(), "history": pl.Float64()}
     | {"reasons": pl.List(REASON), "release": pl.Int64()}
 )
 

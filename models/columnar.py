@@ -5,6 +5,7 @@ from collections.abc import Hashable
 from typing import Any
 
 import numpy as np
+from numba import njit
 from numpy.typing import NDArray
 from river import base
 
@@ -68,3 +69,18 @@ class ColumnarDetector(base.AnomalyDetector):
     def _row(self, x: dict[Hashable, Any]) -> NDArray[np.float64]:
         names = sorted(x, key=str) if self._names is None else self._names
         return np.array([[float(x.get(name, 0.0)) for name in names]])
+
+
+@njit(cache=True)
+def whole(weight_B: NDArray[np.float64], owed: NDArray[np.float64]) -> NDArray[np.int64]:
+    """Which events count for a detector that cannot learn in part, as 0 or 1: each time their weights come to 1.
+
+    `owed` is the (1,) weight left over; it changes in place.
+    """
+    learned_B = np.zeros(weight_B.size, np.int64)
+    for i in range(weight_B.size):
+        owed[0] += weight_B[i]
+        if owed[0] >= 1.0:
+            owed[0] -= 1.0
+            learned_B[i] = 1
+    return learned_B

@@ -18,6 +18,7 @@ _DELTA = 1e-4  # that ADWIN finds a change where there is none
 _LEAST = 0.03  # of the span: smaller shifts are not told
 _ENOUGH = 4.0, 16.0  # recent and all events of an entity that can have moved
 _WORLD = 0.5  # share of such entities that move together where the world changed
+_NONE = -1.0  # in a state, in place of a mean that is not known yet
 _LEFT = 0.5  # share of a shift that is left without the entity that explains it
 
 
@@ -90,7 +91,7 @@ class Drift:
             "block": self._block_N.copy(),
             "total": self._total_N.copy(),
             "width": self._width_N.copy(),
-            "level": self._level_N.copy(),
+            "level": np.nan_to_num(self._level_N, nan=_NONE),
             "since": self._since_N.copy(),
             "windows": np.concatenate(windows),
             "windows.sizes": np.array([window.size for window in windows]),
@@ -104,6 +105,7 @@ class Drift:
         self._seen = int(state["seen"][0])
         for name, array_N in self._vectors().items():
             array_N[:] = state[name]
+        self._level_N[self._level_N == _NONE] = np.nan
         windows = np.split(state["windows"], np.cumsum(state["windows.sizes"])[:-1])
         self._adwins = [_adwin(window.tobytes()) for window in windows]
         restore_memory(self._entities, state, "entities")

@@ -83,7 +83,7 @@ def _weights(
         one_W[i], learned_W[i], whole_W[i] = one, one * weight_W[i], 1.0 / (total + one)
         if learn:
             total += learned_W[i]
-            one *= growth ** weight_W[i]
+            one *= growth if weight_W[i] == 1.0 else growth ** weight_W[i]  # a power takes long
     weight_2[0], weight_2[1] = total, one
     return one_W, learned_W, whole_W
 

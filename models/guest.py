@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from river import anomaly, base
 
 from features.memory import State
+from models.columnar import whole
 from models.telling import heard, told
 
 Model: TypeAlias = base.AnomalyDetector | base.SupervisedAnomalyDetector
@@ -36,6 +37,7 @@ class Guest(base.AnomalyDetector):
     def __init__(self, model: Model, columns: tuple[Hashable, ...] | None = None) -> None:
         self.model = model
         self.columns = columns
+        self._owed = np.zeros(1)
         self._within = self._newcomer()
 
     def score_one(self, x: dict[Hashable, Any]) -> float:
@@ -49,8 +51,8 @@ class Guest(base.AnomalyDetector):
     def score_learn_many(
         self, x_BF: NDArray[np.float32 | np.float64], weight_B: NDArray[np.float64] | None = None
     ) -> NDArray[np.float64]:
-        """Score each row, then learn it, in turn: (B,) float64; a row of weight 0 is not learned, any other in full."""
-        taught_B = np.ones(len(x_BF), np.bool_) if weight_B is None else weight_B > 0.0
+        """Score each row, then learn it, in turn: (B,) float64; whole rows, as many as their weights come to."""
+        taught_B = whole(np.ones(len(x_BF)) if weight_B is None else weight_B, self._owed)
         names = self.columns or tuple(range(x_BF.shape[1]))
         score_B = np.empty(len(x_BF))
         for i, row in enumerate(x_BF.astype(np.float64).tolist()):
@@ -62,11 +64,12 @@ class Guest(base.AnomalyDetector):
 
     def state(self) -> State:
         """Its numbers, and a text of where they belong; raises Untold where something is neither."""
-        return told(self._within, self._newcomer(), repr(self.model))
+        return told(self._within, self._newcomer(), repr(self.model)) | {"owed": self._owed.copy()}
 
     def restore(self, state: State) -> None:
         """Go on from `state`; raises ValueError where it is of another model."""
         self._within = heard(state, self._newcomer(), repr(self.model))
+        self._owed[:] = state["owed"]
 
     @classmethod
     def _unit_test_params(cls) -> Iterator[dict[str, Any]]:

@@ -7,7 +7,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from features.memory import State
-from models.columnar import ColumnarDetector
+from models.columnar import ColumnarDetector, whole
 
 _PADDING, _LEAST = 0.15, 0.1  # of River, and of the paper
 
@@ -110,7 +110,7 @@ def _walk(
     while start < x_BF.shape[0]:
         stop = min(x_BF.shape[0], start + window - seen[0] % window)
         x_FW, sum_W = np.ascontiguousarray(x_BF[start:stop].T), np.zeros(stop - start, np.int64)
-        learned_W = _whole(weight_B[start:stop], owed) if learn else np.zeros(stop - start, np.int64)
+        learned_W = whole(weight_B[start:stop], owed) if learn else np.zeros(stop - start, np.int64)
         for tree in range(feature_TN.shape[0]):
             leaf_W = _leaves(x_FW, feature_TN[tree], threshold_TN[tree], height)
             _count(leaf_W, path_TL[tree], newest_TL[tree], sum_W, learned_W)
@@ -124,18 +124,6 @@ def _walk(
                 _add_paths(mass_TL, _LEAST * window, path_TL)
         start = stop
     return score_B
-
-
-@njit(cache=True)
-def _whole(weight_W: NDArray[np.float64], owed: NDArray[np.float64]) -> NDArray[np.int64]:
-    """Which events count, as 0 or 1: as soon as weights since the last that counted come to 1."""
-    learned_W = np.zeros(weight_W.size, np.int64)
-    for i in range(weight_W.size):
-        owed[0] += weight_W[i]
-        if owed[0] >= 1.0:
-            owed[0] -= 1.0
-            learned_W[i] = 1
-    return learned_W
 
 
 @njit(cache=True)

@@ -11,7 +11,7 @@ from agents.consensus.evidence import FLOOR
 from agents.consensus.records import ANCHORS, Records, naming
 from features.events import Domain
 
-_CAP = 40.0
+_CAP = 80.0
 _LEAST = 1e-3
 
 
@@ -54,7 +54,7 @@ def bonds_of(things: pl.DataFrame, fade_T: NDArray[np.float64], known: Records) 
 def score(domain_N: NDArray[np.int64], weight_N: NDArray[np.float64]) -> NDArray[np.float64]:
     """What N things add up to in each domain, in nats, (6,) float64.
 
-    A domain's sum x counts as 40 (1 - exp(-x / 40)), so that no single agent fills the list.
+    A domain's sum x counts as 80 (1 - exp(-x / 80)), so that no single agent fills the list.
     """
     sum_D = np.bincount(domain_N, weights=weight_N, minlength=len(Domain))
     return _CAP * (1.0 - np.exp(-sum_D / _CAP))

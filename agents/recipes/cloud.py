@@ -17,6 +17,7 @@ _operation = joined(pl.col("api_service_name"), pl.col("api_operation"))
 
 RECIPE = Recipe(
     domain=Domain.CLOUD,
+    principal="user",
     fields=alerts.FIELDS
     | {
         "kind": joined(pl.col("actor_user_type"), pl.col("status")),

@@ -21,6 +21,7 @@ _label = _name.str.extract(r"^([^.]+)")
 
 RECIPE = Recipe(
     domain=Domain.DNS,
+    principal="client",
     fields=alerts.FIELDS
     | {
         "kind": pl.coalesce("query_type", "activity_name"),

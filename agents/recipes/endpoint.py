@@ -21,6 +21,7 @@ _object = folded_path(pl.coalesce("module_file_path", "reg_key_path", "file_path
 
 RECIPE = Recipe(
     domain=Domain.ENDPOINT,
+    principal="host",
     fields=alerts.FIELDS
     | {
         "kind": pl.when(_activity == "launch").then(_activity).otherwise(joined(pl.col("event_code"), _activity)),

@@ -16,6 +16,7 @@ from models.offline import Ask
 
 RECIPE = Recipe(
     domain=Domain.IDENTITY,
+    principal="user",
     fields=alerts.FIELDS
     | {
         "kind": joined(pl.col("activity_name"), pl.col("status")),

@@ -20,6 +20,7 @@ _service = pl.when(_port < _EPHEMERAL).then(_port.cast(pl.String)).otherwise(pl.
 
 RECIPE = Recipe(
     domain=Domain.NETWORK,
+    principal="source",
     fields=alerts.FIELDS
     | {
         "kind": joined(pl.col("activity_name"), pl.col("connection_info_protocol_name")),

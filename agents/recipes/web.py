@@ -17,6 +17,7 @@ _template = template(pl.col("http_request_url_path"))
 
 RECIPE = Recipe(
     domain=Domain.WEB,
+    principal="client",
     fields=alerts.FIELDS
     | {
         "kind": joined(pl.col("http_request_http_method"), pl.col("http_response_code").cast(pl.String)),

@@ -107,7 +107,7 @@ def test_a_field_spoken_of_but_not_declared_is_named(
     words: tuple[Rarity | Burst, ...], asks: tuple[Ask, ...], missing: str
 ) -> None:
     with pytest.raises(ValueError, match=f"cloud: no field '{missing}'"):
-        Recipe(Domain.CLOUD, {"kind": pl.col("status"), "user": pl.col("actor_user_name")}, words, asks)
+        Recipe(Domain.CLOUD, "user", {"kind": pl.col("status"), "user": pl.col("actor_user_name")}, words, asks)
 
 
 def test_a_recipe_without_a_kind_is_refused() -> None:
