@@ -27,6 +27,10 @@ class Mesh:
         parts = [self._part(domain, events, order) for domain in events]
         return pl.concat([pl.DataFrame(schema=VERDICTS), *parts]).sort("seq")
 
+    def notices(self) -> list[str]:
+        """What each agent has to say of its stream as a whole, in words, latest last."""
+        return [f"{domain}: {notice.in_words()}" for domain, agent in self.agents.items() for notice in agent.notices]
+
     def state(self) -> State:
         """What every agent learned online, and the number of the next event."""
         state: State = {"next": np.array([self._next])}

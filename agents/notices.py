@@ -25,6 +25,16 @@ class Notice:
     entity: int | None
     learning: Literal["relaxed", "held", "as before"]
 
+    def in_words(self) -> str:
+        """For a person, on one line.
+
+        >>> Notice(4096, "the world changed", ("port",), 0.25, None, "relaxed").in_words()
+        'the world changed by event 4,096: port moved by +0.25 of its span; learning is relaxed'
+        """
+        what = ", ".join(self.features) or "all features together"
+        moved = f"{what} moved by {self.by:+.2f} of its span"
+        return f"{self.what} by event {self.event:,}: {moved}; learning is {self.learning}"
+
 
 def of_shift(shift: Shift, names: Sequence[str]) -> Notice:
     """A shift that ADWIN found: of the world, which the agent follows, or of one entity, which it does not."""

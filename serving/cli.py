@@ -72,6 +72,7 @@ def _score(paths: Sequence[str], output: Path, format: str, strict: bool, at: Ho
         kept = scoring.keep_verdicts(scored, output)
     warn(scored.warnings)
     warn(scored.unmapped, "unmapped")
+    warn(scored.noticed, "noticed")
     warn(refusals.refusals_in_words(scored.refused, format), "refused")
     print(inert(f"{scored.verdicts.height:,} events scored; {kept.in_words()}"))
     _fail_unless(scored.verdicts.height)
@@ -112,6 +113,7 @@ def rank(
         kept = ranking.keep_threats(threats, scored, output) if output else None
     warn(scored.warnings)
     warn(scored.unmapped, "unmapped")
+    warn(scored.noticed, "noticed")
     warn(refusals.refusals_in_words(scored.refused, format), "refused")
     Console().print(_table(ranking.HEADINGS, map(ranking.in_words, threats)))
     written = f"; {kept.in_words()}" if kept else ""

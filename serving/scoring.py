@@ -40,7 +40,8 @@ class Loaded:
 class Scored:
     """Verdicts and refused records, both in the order of the input, and what their reader should know.
 
-    `unmapped` says of each format how much of it is in no column; `spellings` how entities were written (see `Logs`).
+    `unmapped` says of each format how much of it is in no column, `noticed` what agents have to say of the stream as a
+    whole, `spellings` how entities were written (see `Logs`).
     """
 
     verdicts: pl.DataFrame
@@ -48,6 +49,7 @@ class Scored:
     release: int | None
     warnings: tuple[str, ...]
     unmapped: tuple[str, ...]
+    noticed: tuple[str, ...]
     spellings: pl.DataFrame
 
 
@@ -72,7 +74,8 @@ def score(
     verdicts = in_input_order(judge(loaded.mesh, logs, told), logs.places)
     warnings = [*([loaded.warning] if loaded.warning else _lacks(verdicts, loaded.release)), *_nothing(paths, logs)]
     unmapped = tuple(logs.coverage.in_words())
-    return Scored(verdicts, logs.refused, loaded.release, tuple(warnings), unmapped, logs.spellings)
+    noticed = tuple(loaded.mesh.notices())
+    return Scored(verdicts, logs.refused, loaded.release, tuple(warnings), unmapped, noticed, logs.spellings)
 
 
 def champion_mesh(registry: Registry) -> Loaded:
