@@ -29,7 +29,7 @@ from sklearn.metrics import average_precision_score
 from agents.agent import Agent
 from agents.recipe import recipe_of
 from features.events import Domain
-from features.featurizer import Featurizer
+from features.featurizer import Featurizer, squashed
 from features.logs import read_logs
 from features.texts import joined
 
@@ -51,8 +51,7 @@ def main() -> None:
     technique_B = events.join(attack, on="uid", how="left", maintain_order="left")["technique"]
     is_attack_B = technique_B.is_not_null().to_numpy()
     recipe = recipe_of(Domain.CLOUD)
-    x_BF = Featurizer(recipe.fields, recipe.words).observe(events).x_BF.astype(np.float64)
-    x_BF = x_BF / (x_BF + 3.0)
+    x_BF = squashed(Featurizer(recipe.fields, recipe.words).observe(events).x_BF)
     print(f"{events.height:,} events, {is_attack_B.sum():,} of them the attack's: base rate {is_attack_B.mean():.3f}")
     for name, score_B in (
         ("secmesh", _evidence(events)),

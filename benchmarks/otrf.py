@@ -55,17 +55,17 @@ def main() -> None:
         raise SystemExit(f"{arguments.data} is not here: name the OTRF captures with --data")
     torch.set_num_threads(1)
     labels = pl.read_parquet(arguments.data / "labels.parquet")
-    captures = {name: read_logs([path]).events for name, path in track(_captures(arguments.data, labels), "reading")}
-    fold_of = _folds(list(captures), arguments.folds, arguments.seed)
+    read = {name: read_logs([path]).events for name, path in track(captures(arguments.data, labels), "reading")}
+    fold_of = _folds(list(read), arguments.folds, arguments.seed)
     results = [
         result
         for fold in track(range(arguments.folds), "folds")
-        for result in _fold(fold, fold_of, captures, labels, arguments.seed)
+        for result in _fold(fold, fold_of, read, labels, arguments.seed)
     ]
     _print(results)
 
 
-def _captures(data: Path, labels: pl.DataFrame) -> list[tuple[str, Path]]:
+def captures(data: Path, labels: pl.DataFrame) -> list[tuple[str, Path]]:
     """Every labelled capture and its archive, oldest first."""
     archives = {str(path.relative_to(data / "raw")).split(".")[0]: path for path in (data / "raw").rglob("*.*")}
     oldest = labels.group_by("capture").agg(pl.col("ts").min()).sort("ts", "capture")["capture"]

@@ -29,7 +29,7 @@ from agents.keeping import fresh_mesh
 from agents.mesh import Mesh
 from agents.recipe import recipe_of
 from features.events import Domain
-from features.featurizer import Featurizer
+from features.featurizer import Featurizer, squashed
 from features.logs import Events, read_logs
 from training.learning import learn
 from training.simulation import simulate
@@ -65,11 +65,9 @@ def _halves(events: Events) -> tuple[Events, Events]:
     return {d: f[: cut[d]] for d, f in events.items()}, {d: f[cut[d] :] for d, f in events.items()}
 
 
-def _features(events: pl.DataFrame) -> NDArray[np.float32]:
+def _features(events: pl.DataFrame) -> NDArray[np.float64]:
     recipe = recipe_of(Domain.ENDPOINT)
-    x_BF = Featurizer(recipe.fields, recipe.words).observe(events).x_BF
-    squashed: NDArray[np.float32] = x_BF / (x_BF + 3.0)
-    return squashed
+    return squashed(Featurizer(recipe.fields, recipe.words).observe(events).x_BF)
 
 
 def _timed(mesh: Mesh, events: Events) -> tuple[pl.DataFrame, float]:
@@ -84,7 +82,7 @@ def _heard(verdicts: pl.DataFrame) -> float:
     return verdicts.height / (time.perf_counter() - start)
 
 
-def _looped(x_BF: NDArray[np.float32]) -> float:
+def _looped(x_BF: NDArray[np.float64]) -> float:
     rows = [{str(f): float(value) for f, value in enumerate(row)} for row in x_BF[:_LOOPED]]
     trees: Any = HalfSpaceTrees(n_trees=25, height=8, seed=1)  # River has no types here
     start = time.perf_counter()

@@ -25,7 +25,7 @@ from agents.keeping import fresh_mesh
 from agents.mesh import Mesh
 from agents.recipe import recipe_of
 from features.events import Domain
-from features.featurizer import Featurizer
+from features.featurizer import Featurizer, squashed
 from features.logs import read_logs
 from training.learning import learn
 
@@ -71,8 +71,7 @@ def _days(data: Path) -> tuple[pl.DataFrame, pl.DataFrame, pl.Series]:
 def _features(past: pl.DataFrame, rest: pl.DataFrame) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     recipe = recipe_of(Domain.WEB)
     featurizer = Featurizer(recipe.fields, recipe.words)
-    old_BF, new_BF = (featurizer.observe(events).x_BF.astype(np.float64) for events in (past, rest))
-    return old_BF / (old_BF + 3.0), new_BF / (new_BF + 3.0)
+    return squashed(featurizer.observe(past).x_BF), squashed(featurizer.observe(rest).x_BF)
 
 
 def _trees(old_BF: NDArray[np.float64], new_BF: NDArray[np.float64]) -> NDArray[np.float64]:

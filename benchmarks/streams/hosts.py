@@ -8,7 +8,7 @@ from zipfile import ZipFile
 
 import polars as pl
 
-from benchmarks.otrf import _captures
+from benchmarks.otrf import captures
 from benchmarks.streams.frames import labelled_lines
 from benchmarks.streams.naive import added_rarity
 from benchmarks.streams.stream import Stream, View, by_event, by_unit, kinds_added, window
@@ -29,7 +29,7 @@ def windows(data: Path) -> Stream:
     """The endpoint events of all captures, oldest capture first; process creations alone are scored."""
     folder = data / "endpoint/otrf"
     labels = pl.read_parquet(folder / "labels.parquet", columns=["capture", "line", "ts", "mal", "tail"])
-    paths = {str(path): name for name, path in _captures(folder, labels)}
+    paths = {str(path): name for name, path in captures(folder, labels)}
     read = [read_logs([path]).events for path in paths]
     events = pl.concat([part[Domain.ENDPOINT] for part in read if Domain.ENDPOINT in part])
     truth = labels.filter(~pl.col("tail")).select("capture", "line", bad="mal")
