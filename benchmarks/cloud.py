@@ -8,7 +8,7 @@ techniques, so both are masked before anything is scored: the user agent is null
 text column but those of the API's own words (service, operation, activity) each name (a run of letters, digits, `_`,
 `-` and `.`) in which a tool, a phase or a technique is named becomes the one word `masked`, whatever else it says.
 
-Printed: the average precision of the attack's events by secmesh's evidence, beside isolation forest's over the same
+Printed: the average precision of the attack's events by secmesh's score, beside isolation forest's over the same
 features (it sees the whole log before it scores any of it) and River's half-space trees', naive (the sum of -log
 share so far of the operation, and of the operation among its user's), and what the clock alone would give: the attack
 ends long before the clearing away, so whatever prefers early events looks good. Then how many techniques have an
@@ -54,7 +54,7 @@ def main() -> None:
     x_BF = squashed(Featurizer(recipe.fields, recipe.words).observe(events).x_BF)
     print(f"{events.height:,} events, {is_attack_B.sum():,} of them the attack's: base rate {is_attack_B.mean():.3f}")
     for name, score_B in (
-        ("secmesh", _evidence(events)),
+        ("secmesh", _scores(events)),
         ("isolation forest", -IsolationForest(random_state=0).fit(x_BF).score_samples(x_BF)),
         ("River half-space trees", _trees(x_BF)),
         ("naive", _naive(events)),
@@ -74,9 +74,9 @@ def masked(events: pl.DataFrame, labels: pl.DataFrame) -> pl.DataFrame:
     return events.with_columns(hidden).with_columns(http_request_user_agent=pl.lit(None, pl.String))
 
 
-def _evidence(events: pl.DataFrame) -> NDArray[np.float64]:
+def _scores(events: pl.DataFrame) -> NDArray[np.float64]:
     numbered = events.with_columns(seq=pl.int_range(pl.len(), dtype=pl.Int64))
-    return Agent(recipe_of(Domain.CLOUD)).observe(numbered)["evidence"].to_numpy()
+    return Agent(recipe_of(Domain.CLOUD)).observe(numbered)["score"].to_numpy()
 
 
 def _trees(x_BF: NDArray[np.float64]) -> NDArray[np.float64]:

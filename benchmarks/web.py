@@ -50,7 +50,7 @@ def main() -> None:
         f"{rest.height:,} requests, {is_scan.sum():,} of them the scan's; scanner's rank: {ranks[0] if ranks else '-'}"
     )
     for name, score_B in (
-        ("secmesh", verdicts["evidence"].to_numpy()),
+        ("secmesh", verdicts["score"].to_numpy()),
         ("isolation forest", -IsolationForest(random_state=0).fit(old_BF).score_samples(new_BF)),
         ("River half-space trees", _trees(old_BF, new_BF)),
     ):
