@@ -163,3 +163,18 @@ def test_an_agent_that_wakes_takes_the_next_event_as_following_at_once(stream: S
         agent.observe(events[:50])
         agent.wake()
     assert one.observe(events[50:])["p"].equals(other.observe(late[50:])["p"])
+
+
+def test_a_verdict_says_how_much_rests_on_the_principals_own_past(stream: Stream) -> None:
+    events = numbered(stream(Domain.NETWORK, 3, 60))
+    source = events.select(pl.coalesce("src_endpoint_ip", "device_hostname")).to_series()
+    before = pl.DataFrame({"source": source}).select(pl.int_range(pl.len()).over("source")).to_series()
+    expected = pl.select(pl.when(source.is_null()).then(0.0).otherwise(before / (before + 1))).to_series()
+    assert Agent(recipe_of(Domain.NETWORK)).observe(events)["history"].to_list() == expected.to_list()
+
+
+def test_the_score_is_what_p_is_the_probability_of(stream: Stream) -> None:
+    verdicts = Agent(recipe_of(Domain.ENDPOINT)).observe(numbered(stream(Domain.ENDPOINT, 4, 300)))[200:]
+    ordered = verdicts.sort("score")
+    assert verdicts["score"].min() >= 0.0  # type: ignore[operator]  # a float column
+    assert np.corrcoef(ordered["p"].rank(), -ordered["score"].rank())[0, 1] > 0.9

@@ -12,6 +12,7 @@ from polars.testing import assert_frame_equal
 from agents.consensus.council import Council
 from agents.keeping import fresh_mesh
 from agents.mesh import Mesh
+from agents.notices import Notice
 from agents.verdicts import VERDICTS
 from features.events import Domain
 from features.logs import Events, cut, in_order
@@ -90,3 +91,12 @@ def test_an_agent_hears_of_no_other_domain(domain: Domain, stream: Stream) -> No
     among_all = fresh_mesh().observe(events).filter(domain=domain.value).drop("seq")
     alone = fresh_mesh().observe({domain: events[domain]}).drop("seq")
     assert_frame_equal(among_all, alone, check_exact=True)
+
+
+def test_what_agents_notice_is_told_with_their_domain() -> None:
+    mesh = fresh_mesh()
+    assert mesh.notices() == []
+    mesh.agents[Domain.DNS].notices.append(Notice(4096, "the world changed", ("site",), 0.25, None, "relaxed"))
+    assert mesh.notices() == [
+        "dns: the world changed by event 4,096: site moved by +0.25 of its span; learning is relaxed"
+    ]
