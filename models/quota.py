@@ -8,7 +8,7 @@ from features.memory import State
 
 _WINDOW = 1024  # events
 #: Windows in which every event teaches in full, for all is new then.
-YOUNG = 8
+YOUNG = 4
 _LASTING = 100  # windows over which shares are remembered
 _GROWTH, _LITTLE = 2.0, 1e-4  # how many times its share a cell may teach, and how much more
 _LEAST = 0.5  # of a window's events, which shares are of where less of it was taught
@@ -25,7 +25,7 @@ class Quota:
     as much as the fullest of its cells has room for. So once 100 windows are seen, what a cell teaches doubles no
     sooner than every 70,000 events, or 23,000 where half of all are kept from teaching, however many send them, in
     whatever steps, under however many names: who sends an event does not matter here. What every cell is used to is
-    taught in full, as is all in the first eight windows. A habit that is really new is learned at that pace, too.
+    taught in full, as is all in the first four windows. A habit that is really new is learned at that pace, too.
 
     While it is held, a cell may teach no more than its share, so that nothing grows, and shares stay as they are.
     """
