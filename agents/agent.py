@@ -46,13 +46,13 @@ class Agent:
         """A verdict for each event, row for row; `events` has its domain's columns and `seq`, in the log's order."""
         features = self._featurizer.observe(events)
         online, weight_B = self._strangeness(features)
-        p_online_B = self._calibrators["online"].observe(online.score_B, weight_B)
+        p_online_B = self._calibrators["online"].observe(online.score_B)
         score_B, p_B, p_offline_B, offline_BQ = online.score_B, p_online_B, None, np.zeros((events.height, 0))
         if self.offline is not None:
             answered = self._answered(self.offline, features, weight_B)
-            p_offline_B = self._calibrators["offline"].observe(answered.score_B, weight_B)
+            p_offline_B = self._calibrators["offline"].observe(answered.score_B)
             score_B, offline_BQ = score_B + answered.score_B, answered.nats_BF
-            p_B = self._calibrators["both"].observe(-np.log(p_online_B) - np.log(p_offline_B), weight_B)
+            p_B = self._calibrators["both"].observe(-np.log(p_online_B) - np.log(p_offline_B))
         return events.select(
             *(pl.col(name) for name in ("source", "member", "line", "seq", "time")),
             pl.lit(self.recipe.domain.value).alias("domain"),

@@ -1,7 +1,7 @@
-"""What every recipe looks at in an event that says less than its like: which fields are missing, given its kind."""
+"""What every recipe looks at in an event that says less than its like: the fields that are missing, given its kind."""
 
 from features.missing import MISSING
-from features.words.rarity import Rarity
+from features.words.omission import Omission
 
-#: The word and the weight of its nats, so that what leaves a telling field out is strange for that.
-OMISSION = (Rarity(MISSING, given="kind"), 0.5)
+#: The word and the weight of its nats, so that what leaves telling fields out is strange for that.
+OMISSION = (Omission(MISSING, given="kind"), 1.0)

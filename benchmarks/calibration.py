@@ -2,11 +2,10 @@
 
     python -m benchmarks.calibration [--data ../shared/data] [--seeds 2] [--baseline calibrator.py] [--output plot.svg]
 
-The scores of fresh agents' online detectors over each benign set (`score`), and the highest nats of a single feature
-(`highest`), go through a fresh calibrator. For each level: share of events with p at or below it, divided by the level,
-with its 95 % interval (Wilson, JASA 1927, as though events came independently); of all events, and `later`, of those
-after the first 2,000. 1 is as promised, up to 1.2 is asked for; ! marks intervals wholly above 1.2. `--baseline` names
-another file with a `Calibrator`, an older one, which is shown beside. Below, nanoseconds an event over 1,000,000
+p is what fresh agents say of each benign set, which learn under their quota but calibrate in full. For each level: share of events with p at or below it, divided by
+the level, with its 95 % interval (Wilson, JASA 1927, as though events came independently); of all events, and `later`,
+of those after the first 2,000. 1 is as promised, up to 1.2 is asked for; ! marks intervals wholly above 1.2. `--baseline` names
+another file with a `Calibrator`, an older one, whose p of the same scores is shown beside. Below, nanoseconds an event over 1,000,000
 scores, with and without ties, the fastest of five runs. The estates are simulated without campaigns.
 """
 
@@ -31,14 +30,13 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
+from agents.agent import Agent
 from agents.recipe import recipe_of
 from benchmarks.streams.dns import tunnel
 from benchmarks.streams.frames import framed
 from features.events import Domain
-from features.featurizer import Featurizer
 from features.logs import Events, read_logs
 from models.calibrator import Calibrator
-from models.online import Online
 from training.simulation import simulate
 
 LEVELS = (1e-2, 1e-3, 1e-4)
@@ -63,10 +61,9 @@ Makers = Mapping[str, Callable[[], Calibrating]]
 
 @dataclass(frozen=True)
 class Measured:
-    """The scores of one benign set's domain, `kind` saying how words were put together, and each calibrator's p."""
+    """The p of one benign set's domain, by the agent and by each calibrator of its scores."""
 
     name: str
-    kind: str
     p: Mapping[str, Scores]
 
 
@@ -80,14 +77,13 @@ def main() -> None:
     arguments = parser.parse_args()
     if not arguments.data.exists():
         raise SystemExit(f"{arguments.data} is not here: name the shared data with --data")
-    makers: dict[str, Callable[[], Calibrating]] = {"now": Calibrator}
+    makers: dict[str, Callable[[], Calibrating]] = {}
     if arguments.baseline:
         makers["baseline"] = _loaded(arguments.baseline)
     measured = list(_measure(arguments.data, arguments.seeds, makers))
     console = Console(width=240)
-    for kind in ("score", "highest"):
-        console.print(_table([one for one in measured if one.kind == kind], kind, list(makers)))
-    console.print(_speed(makers))
+    console.print(_table(measured, list(measured[0].p)))
+    console.print(_speed({"now": Calibrator} | makers))
     if arguments.output:
         _plot(measured).savefig(arguments.output)
 
@@ -109,9 +105,10 @@ def _measure(data: Path, seeds: int, makers: Makers) -> Iterator[Measured]:
         for domain, events in read().items():
             if events.height < _LEAST_EVENTS:
                 continue
-            for kind, score_B in _scores(domain, events).items():
-                told = {label: make().observe(score_B) for label, make in makers.items()}
-                yield Measured(f"{name} {domain.value}", kind, told)
+            verdicts = Agent(recipe_of(domain)).observe(events.with_columns(seq=pl.int_range(pl.len())))
+            score_B = verdicts["score"].to_numpy()
+            told = {label: make().observe(score_B) for label, make in makers.items()}
+            yield Measured(f"{name} {domain.value}", {"agent": verdicts["p"].to_numpy()} | told)
 
 
 def _sets(data: Path, seeds: int) -> Mapping[str, Callable[[], Events]]:
@@ -161,19 +158,10 @@ def _estate(seed: int) -> Events:
         return read_logs(sorted(Path(folder).glob("*.jsonl"))).events
 
 
-def _scores(domain: Domain, events: pl.DataFrame) -> Mapping[str, Scores]:
-    recipe = recipe_of(domain)
-    features = Featurizer(recipe.fields, recipe.all_words).observe(events)
-    added, at_least = ([weight for _, weight in words] for words in (recipe.added, recipe.at_least))
-    online = Online(len(recipe.words), recipe.detectors, added, at_least)
-    told = online.observe(features.x_BF, features.codes["kind"], np.ones(events.height))
-    return {"score": told.score_B, "highest": told.nats_BF.max(axis=1)}
-
-
-def _table(measured: list[Measured], kind: str, labels: list[str]) -> Table:
+def _table(measured: list[Measured], labels: list[str]) -> Table:
     """A row for each set and calibrator, and one for all sets; shares divided by their levels."""
     headings = [f"{level:g}{part}" for part in ("", " later") for level in LEVELS]
-    table = Table(f"{kind} of nats", "events", "calibrator", *headings, box=MARKDOWN)
+    table = Table("", "events", "p by", *headings, box=MARKDOWN)
     for one in measured:
         for label in labels:
             parts = [one.p[label], one.p[label][_FIRST:]]
@@ -225,21 +213,20 @@ def _nanoseconds(make: Callable[[], Calibrating], score_B: Scores) -> float:
 
 
 def _plot(measured: list[Measured]) -> Figure:
-    """Share of later events at or below each p, a panel for each kind of score and calibrator, a line for each set."""
+    """Share of later events at or below each p, a panel for each way to p, a line for each set."""
     labels = list(measured[0].p)
-    figure = Figure(figsize=(5.0 * len(labels), 9.0), layout="constrained")
-    panels = figure.subplots(2, len(labels), squeeze=False)
+    figure = Figure(figsize=(5.0 * len(labels), 4.6), layout="constrained")
+    panels = figure.subplots(1, len(labels), squeeze=False)
     levels = np.logspace(-5, 0, 101)
-    for row, kind in enumerate(("score", "highest")):
-        for axes, label in zip(panels[row], labels, strict=True):
-            axes.fill_between(levels, levels, _ALLOWED * levels, color="#d4d8df", label="20 % above what p says")
-            for one in measured:
-                p_B = np.sort(one.p[label][_FIRST:])
-                if one.kind == kind and p_B.size >= _LEAST_EVENTS:
-                    share = np.searchsorted(p_B, levels, side="right") / p_B.size
-                    axes.plot(levels[share > 0], share[share > 0], linewidth=1.0, label=one.name)
-            axes.set(title=f"{label}: {kind} of nats", xlabel="p", ylabel="share of events at or below p")
-            axes.set(xscale="log", yscale="log", xlim=(1e-5, 1), ylim=(1e-5, 1.2))
+    for axes, label in zip(panels[0], labels, strict=True):
+        axes.fill_between(levels, levels, _ALLOWED * levels, color="#d4d8df", label="20 % above what p says")
+        for one in measured:
+            p_B = np.sort(one.p[label][_FIRST:])
+            if p_B.size >= _LEAST_EVENTS:
+                share = np.searchsorted(p_B, levels, side="right") / p_B.size
+                axes.plot(levels[share > 0], share[share > 0], linewidth=1.0, label=one.name)
+        axes.set(title=label, xlabel="p", ylabel="share of events at or below p")
+        axes.set(xscale="log", yscale="log", xlim=(1e-5, 1), ylim=(1e-5, 1.2))
     panels[0][0].legend(fontsize=6)
     return figure
 

@@ -3,7 +3,7 @@
     POLARS_MAX_THREADS=1 taskset -c 0 python -m benchmarks.features [--data ../shared/data] [--output features.png]
 
 Twenty words over the network agent's fields look at connections, from frames of strings to numbers. For longer streams
-the events come again and again, each time later and under fresh names. For memory, all six recipes look twice at an
+the events come again and again, each time later and under fresh names. For memory, all six agents look twice at an
 estate's events in which every user, host and address is a new one. Seconds are those of the processor.
 """
 
@@ -23,6 +23,7 @@ from rich.box import MARKDOWN
 from rich.console import Console
 from rich.table import Table
 
+from agents.agent import Agent
 from agents.recipe import recipe_of
 from agents.recipes.network import RECIPE
 from benchmarks.streams import network
@@ -173,36 +174,42 @@ def _crowd(events: pl.DataFrame, rows: int) -> pl.DataFrame:
 
 
 def _show_memory(estate: Events, console: Console) -> None:
-    """Print what six featurizers take after seeing all entities twice, a third of them users, hosts and addresses."""
-    table = Table("agent", "MB more", "keys", "bytes a key", "partners known again", "ns/event", box=MARKDOWN)
-    before, kept = _resident(), []
+    """Print what six agents take after seeing all entities twice, a third of them users, hosts and addresses."""
+    table = Table("agent", "MB more", "keys", "bytes a key", "pairs known again", "ns/event", box=MARKDOWN)
+    before, agents, figures = _resident(), {}, {}
     for domain, events in estate.items():
-        recipe, start = recipe_of(domain), _resident()
-        featurizer = Featurizer(recipe.fields, recipe.words)
-        kept.append(featurizer)
-        known, cost = _seen_twice(featurizer, _crowd(events, _ENTITIES // 3))
-        keys = sum(array.size for name, array in featurizer.state().items() if name.endswith(".keys"))
-        more = _resident() - start
-        told = f"{100 * known:.1f} %" if known is not None else ""
-        table.add_row(domain, f"{more:,.0f}", f"{keys:,}", f"{1e6 * more / keys:.0f}", told, f"{cost:,.0f}")
+        agents[domain], start = Agent(recipe_of(domain)), _resident()
+        cost = _seen_twice(agents[domain], _crowd(events, _ENTITIES // 3))
+        figures[domain] = _resident() - start, cost
+    after = _resident()
+    for domain, (more, cost) in figures.items():
+        keys = sum(array.size for name, array in agents[domain].state().items() if name.endswith(".keys"))
+        known = f"{100 * _known_again(domain, estate[domain]):.1f} %"
+        table.add_row(domain, f"{more:,.0f}", f"{keys:,}", f"{1e6 * more / keys:.0f}", known, f"{cost:,.0f}")
     console.print(table)
-    console.print(
-        f"six agents after {_ENTITIES:,} entities: {_resident() - before:,.0f} MB, process {_resident():,.0f} MB"
-    )
+    console.print(f"six agents after {_ENTITIES:,} entities: {after - before:,.0f} MB, process {after:,.0f} MB")
 
 
-def _seen_twice(featurizer: Featurizer, crowd: pl.DataFrame) -> tuple[float | None, float]:
-    """The share of partners that a second look finds known, and nanoseconds an event."""
-    fans = [(f, word) for f, word in enumerate(featurizer.words) if isinstance(word, Fan)]
-    known, told, start = 0, 0, time.process_time()
+def _seen_twice(agent: Agent, crowd: pl.DataFrame) -> float:
+    """Nanoseconds an event, from events to verdicts."""
+    numbered, start = crowd.with_columns(seq=pl.int_range(pl.len(), dtype=pl.Int64)), time.process_time()
+    for _ in range(2):
+        for batch in numbered.iter_slices(_BATCH):
+            agent.observe(batch)
+    return 1e9 * (time.process_time() - start) / (2 * crowd.height)
+
+
+def _known_again(domain: Domain, events: pl.DataFrame) -> float:
+    """The share of pairs of a user, host or address and a kind of event that a second look finds known."""
+    recipe, crowd = recipe_of(domain), _crowd(events, _ENTITIES // 3)
+    who = next(name for name in ("source", "client", "user", "host") if name in recipe.fields)
+    featurizer, known, told = Featurizer(recipe.fields, (Fan("kind", per=who),)), 0, 0
     for again in range(2):
         for batch in crowd.iter_slices(_BATCH):
             seen = featurizer.observe(batch)
-            for f, word in fans if again else ():
-                both = (seen.codes[word.field] > 0) & (seen.codes[word.per] > 0)
-                known, told = known + int((seen.x_BF[both, f] == 0).sum()), told + int(both.sum())
-    cost = 1e9 * (time.process_time() - start) / (2 * crowd.height)
-    return known / told if told else None, cost
+            both = (seen.codes["kind"] > 0) & (seen.codes[who] > 0)
+            known, told = known + again * int((seen.x_BF[both, 0] == 0).sum()), told + again * int(both.sum())
+    return known / told
 
 
 def _resident() -> float:
