@@ -2,11 +2,12 @@
 
     python -m benchmarks.calibration [--data ../shared/data] [--seeds 2] [--baseline calibrator.py] [--output plot.svg]
 
-p is what fresh agents say of each benign set, which learn under their quota but calibrate in full. For each level: share of events with p at or below it, divided by
-the level, with its 95 % interval (Wilson, JASA 1927, as though events came independently); of all events, and `later`,
-of those after the first 2,000. 1 is as promised, up to 1.2 is asked for; ! marks intervals wholly above 1.2. `--baseline` names
-another file with a `Calibrator`, an older one, whose p of the same scores is shown beside. Below, nanoseconds an event over 1,000,000
-scores, with and without ties, the fastest of five runs. The estates are simulated without campaigns.
+p is what fresh agents say of each benign set, which learn under their quota but calibrate in full. For each level:
+share of events with p at or below it, divided by the level, with its 95 % interval (Wilson, JASA 1927, as though events
+came independently); of all events, and `later`, of those after the first 2,000. 1 is as promised, up to 1.2 is asked
+for; ! marks intervals wholly above 1.2. `--baseline` names another file with a `Calibrator`, an older one, whose p of
+the same scores is shown beside. Below, nanoseconds an event over 1,000,000 scores, with and without ties, the fastest
+of five runs. The estates are simulated without campaigns.
 """
 
 import argparse
