@@ -29,11 +29,12 @@ class Memory(NamedTuple):
     `keys_S` is 0 where a slot is empty; `when_S` is the second to which a slot's counts are faded. A key belongs in
     the eight slots of one bucket. `size` holds the buckets in use, which come first, and the keys held. They double
     in number when half their slots are taken, up to 65,536 slots as soon as a key finds no room. What is not in use
-    takes none: the system gives it when it is first written to.
+    takes none: the system gives it when it is first written to. Counts are float32, unless their owner puts others
+    there: they stop at 16,777,216.
     """
 
     keys_S: NDArray[np.uint64]
-    counts_SC: NDArray[np.float64]
+    counts_SC: NDArray[Any]
     when_S: NDArray[np.float64]
     half_lives_C: NDArray[np.float64]
     size: NDArray[np.int64]
@@ -62,13 +63,13 @@ def empty_memory(slots: int, *half_lives: float) -> Memory:
         raise ValueError(f"slots of a memory: expected eight times a power of two, not {slots}")
     half_lives_C = np.array(half_lives)
     size = np.array([min(most, _FIRST_BUCKETS), 0])
-    keys_S, counts_SC, when_S = (_zeros(slots * columns) for columns in (1, half_lives_C.size, 1))
-    return Memory(keys_S.view(np.uint64), counts_SC.reshape(slots, -1), when_S, half_lives_C, size)
+    counts_SC = _zeros(slots * half_lives_C.size, np.float32).reshape(slots, -1)
+    return Memory(_zeros(slots, np.uint64), counts_SC, _zeros(slots, np.float64), half_lives_C, size)
 
 
-def _zeros(items: int) -> NDArray[np.float64]:
+def _zeros(items: int, kind: type[np.generic]) -> NDArray[Any]:
     """Zeros that take room page by page; NumPy's own ask the system for two megabytes at once."""
-    return np.frombuffer(mmap(-1, 8 * items, flags=MAP_PRIVATE | MAP_ANONYMOUS))
+    return np.frombuffer(mmap(-1, np.dtype(kind).itemsize * items, flags=MAP_PRIVATE | MAP_ANONYMOUS), kind)
 
 
 def memory_state(memory: Memory, name: str) -> State:

@@ -13,6 +13,7 @@ from features.word import Look
 _HOUR_US = 3_600_000_000
 _HOURS = 48  # of a weekday, then of a weekend's day
 _WEIGHT = 8.0
+_WIDE = 1 << 17
 _KNOWN, _CURRENT, _SAID, _SHARES = range(4)
 _WHEN = _CURRENT
 
@@ -43,7 +44,7 @@ class Habit:
         return (self.field,)
 
     def watch(self, slots: int) -> "HabitWatch":
-        """A fresh memory of at most `slots` values."""
+        """A fresh memory of at most `slots` values, 131,072 of them: they are wide."""
         return HabitWatch(self, slots)
 
 
@@ -52,9 +53,10 @@ class HabitWatch:
 
     def __init__(self, word: Habit, slots: int) -> None:
         self._word = word
+        slots = min(slots, _WIDE)
         known = empty_memory(slots, word.half_life.total_seconds())
         # columns beyond the half-life stay as they are
-        self._values = known._replace(counts_SC=np.zeros((slots, _SHARES + _HOURS)))
+        self._values = known._replace(counts_SC=np.zeros((slots, _SHARES + _HOURS), np.float32))
         self._pool = np.zeros((1, _SHARES + _HOURS))  # the same of all, but the active time to which it is faded
 
     def observe(self, look: Look) -> NDArray[np.float64]:

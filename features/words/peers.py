@@ -19,6 +19,7 @@ _PRIOR, _DOUBT = 10.0, 5.0
 #: How often an entity's value counts, before half-lives let it count again.
 _ENOUGH = 16.0
 _FORGOTTEN = 1e-3
+_WIDE = 1 << 18
 _STEP = 1e-3
 _MASS, _FRESH, _WHEN = range(3)
 _COUNT, _ADDED = range(2)
@@ -65,7 +66,7 @@ class Peers:
         return (self.field, self.of)
 
     def watch(self, slots: int) -> "PeersWatch":
-        """A fresh memory of at most `slots` entities, values of each, and values of each role."""
+        """A fresh memory of at most `slots` entities, 262,144 of them, values of each, and values of each role."""
         return PeersWatch(self, slots)
 
 
@@ -74,6 +75,7 @@ class PeersWatch:
 
     def __init__(self, word: Peers, slots: int) -> None:
         self._word = word
+        slots = min(slots, _WIDE)
         half_life = word.half_life.total_seconds()
         self._tables = {
             "entities": empty_memory(slots, half_life, np.inf),
