@@ -15,7 +15,7 @@ _SHAPES = (
     (re.compile(r"spelling of (?P<field>.+)"), "{field} {value}, spelled unlike others"),
     (re.compile(r"hour of (?P<field>.+)"), "{field} {value}, at an hour that is not its own"),
     (re.compile(r"(?P<field>.+) among peers of (?P<per>.+)"), "{field} {value}, unusual for those like its {per}"),
-    (re.compile(r"missing given (?P<per>.+)"), "missing: {value}, which its {per} usually tells"),
+    (re.compile(r"missing fields given (?P<per>.+)"), "missing: {value}, which its {per} usually tells"),
     (re.compile(r"new (?P<field>.+) per (?P<per>.+)"), "many a new {field} for {per} {value}"),
     (re.compile(r"(?P<field>.+?) given (?P<per>.+)"), "{field} {value}, unusual for its {per}"),
     (re.compile(r"(?P<field>.+)"), "{field} {value}, rare anywhere"),
@@ -31,6 +31,8 @@ def worded(reason: Reason) -> str:
     'identity logon: network 82.171.209, unusual for its user'
     >>> worded(Reason("dns", "query", "spelling of name", "xkqzvw.com", 5.1, None, None, "ws01", None))
     'dns query: name xkqzvw.com, spelled unlike others'
+    >>> worded(Reason("cloud", "call", "missing fields given kind", "agent, mfa", 5.1, None, "ann", None, None))
+    'cloud call: missing: agent, mfa, which its kind usually tells'
     >>> worded(Reason("network", "traffic", "sent given port", "2^22", 5.1, None, None, "ws01", None))
     'network traffic: sent about 4,194,304, unusual for its port'
     """
