@@ -84,10 +84,17 @@ def frames(file: Path | IO[bytes]) -> Iterator[pl.DataFrame]:
     opened = _opened(file)
     wanted = schema(_domain(opened))
     for group in range(opened.metadata.num_row_groups):
-        _check_group(opened.metadata.row_group(group), group)
         try:
+            # What is wrong with a column's metadata is an error here, and in `_check_group` the end of the process.
+            if next(opened.iter_batches(1, [group], use_threads=False), None) is None:
+                continue
+            _check_group(opened.metadata.row_group(group), group)
             for batch in opened.iter_batches(BATCH_ROWS, [group], use_threads=False):
                 yield pl.DataFrame([_series(name, batch.column(name), kind) for name, kind in wanted.items()])
+        except pa.ArrowNotImplementedError as error:
+            raise NotEvents(
+                f"row group {group} is encoded in a way that is not read ({_line(error)}); {_REMEDY}"
+            ) from error
         except _FAULTS as error:
             raise NotEvents(f"row group {group} is garbled ({_line(error)}); {_REMEDY}") from error
 
