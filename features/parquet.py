@@ -96,7 +96,7 @@ def frames(file: Path | IO[bytes]) -> Iterator[pl.DataFrame]:
                 f"row group {group} is encoded in a way that is not read ({_line(error)}); {_REMEDY}"
             ) from error
         except _FAULTS as error:
-            raise NotEvents(f"row group {group} is garbled ({_line(error)}); {_REMEDY}") from error
+            raise NotEvents(f"row group {group} cannot be read ({_line(error)}); {_REMEDY}") from error
 
 
 def rows(path: Path, source: str) -> Iterator[Rows]:
