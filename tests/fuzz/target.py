@@ -16,6 +16,10 @@ def main() -> None:
     compiled = [] if os.environ.get("NUMBA_DISABLE_JIT") == "1" else _compiled()
     with atheris.instrument_imports(include=["features"], exclude=compiled, enable_loader_override=False):
         targets = importlib.import_module("tests.fuzz.checks").TARGETS
+    for sample in targets[name].samples:
+        targets[name].check(
+            sample
+        )  # compiles what it runs: on a busy machine that alone can take longer than an input may
     atheris.Setup(sys.argv, targets[name].check)
     atheris.Fuzz()
 
