@@ -82,7 +82,7 @@ def domain_of(file: Path | IO[bytes]) -> Domain:
 def frames(file: Path | IO[bytes]) -> Iterator[pl.DataFrame]:
     """The rows of a file as they were written, by at most BATCH_ROWS. Raises NotEvents behind the last good ones."""
     opened = _opened(file)
-    wanted = schema(_domain(opened))
+    wanted, left = schema(_domain(opened)), opened.metadata.num_rows
     for group in range(opened.metadata.num_row_groups):
         try:
             # What is wrong with a column's metadata is an error here, and in `_check_group` the end of the process.
@@ -90,13 +90,14 @@ def frames(file: Path | IO[bytes]) -> Iterator[pl.DataFrame]:
                 continue
             _check_group(opened.metadata.row_group(group), group)
             for batch in opened.iter_batches(BATCH_ROWS, [group], use_threads=False):
+                left -= batch.num_rows
                 yield pl.DataFrame([_series(name, batch.column(name), kind) for name, kind in wanted.items()])
-        except pa.ArrowNotImplementedError as error:
-            raise NotEvents(
-                f"row group {group} is encoded in a way that is not read ({_line(error)}); {_REMEDY}"
-            ) from error
         except _FAULTS as error:
             raise NotEvents(f"row group {group} cannot be read ({_line(error)}); {_REMEDY}") from error
+    if left:
+        raise NotEvents(
+            f"its row groups hold {opened.metadata.num_rows - left:,} rows, not {opened.metadata.num_rows:,}"
+        )
 
 
 def rows(path: Path, source: str) -> Iterator[Rows]:
