@@ -11,7 +11,7 @@ from agents.notices import Notice
 from agents.prudence import Prudence
 from agents.recipe import Recipe
 from agents.verdicts import VERDICTS, entities, reasons
-from features.featurizer import Features, Featurizer, part, squashed
+from features.featurizer import Features, Featurizer, part, squashed, under
 from features.memory import State
 from features.word import Word
 from models.calibrator import Calibrator
@@ -35,7 +35,7 @@ class Agent:
         self._release = release
         self._featurizer = Featurizer(recipe.fields, recipe.all_words)
         added, at_least = ([weight for _, weight in words] for words in (recipe.added, recipe.at_least))
-        self._online = Online(len(recipe.words), recipe.detectors, added, at_least)
+        self._online = Online(recipe.detectors, added, at_least)
         self._history = History()
         self._prudence = Prudence([word.name for word in recipe.words])
         self.notices: deque[Notice] = deque(maxlen=_NOTICES)
@@ -75,11 +75,11 @@ class Agent:
 
     def state(self) -> State:
         """All that was learned online."""
-        state = _under("featurizer", self._featurizer.state())
-        state |= _under("prudence", self._prudence.state()) | _under("history", self._history.state())
-        state |= _under("online", self._online.state()) | _under("answers", self._answers.state())
+        state = under("featurizer", self._featurizer.state())
+        state |= under("prudence", self._prudence.state()) | under("history", self._history.state())
+        state |= under("online", self._online.state()) | under("answers", self._answers.state())
         for name, calibrator in self._calibrators.items():
-            state |= _under(f"calibrator.{name}", calibrator.state())
+            state |= under(f"calibrator.{name}", calibrator.state())
         return state
 
     def restore(self, state: State) -> None:
@@ -102,7 +102,7 @@ class Agent:
             rows = slice(begin, min(height, begin + self._prudence.until_block()))
             places_BF = squashed(features.x_BF[rows, :judged])
             weights.append(self._prudence.weigh(places_BF, kind_B[rows]))
-            parts.append(self._online.observe(features.x_BF[rows], kind_B[rows], weights[-1]))
+            parts.append(self._online.observe(places_BF, features.x_BF[rows, judged:], kind_B[rows], weights[-1]))
             principal_B = features.codes[self.recipe.principal][rows]
             self.notices.extend(self._prudence.notice(places_BF, parts[-1].score_B, principal_B))
             begin = rows.stop
@@ -122,7 +122,3 @@ class Agent:
         names = [question.name for question in questions]
         values = [features.fields[question.field] for question in questions]
         return reasons(np.concatenate([online_BF, offline_BQ], axis=1), names, values)
-
-
-def _under(name: str, state: State) -> State:
-    return {f"{name}.{key}": array for key, array in state.items()}

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from agents.notices import Notice, of_divergence, of_shift
-from features.featurizer import part
+from features.featurizer import part, under
 from features.memory import State
 from models.drift import Drift
 from models.quota import Quota
@@ -58,9 +58,9 @@ class Prudence:
 
     def state(self) -> State:
         """All that is remembered."""
-        parts = {"quota": self._quota.state(), "drift": self._drift.state(), "reference": self._reference.state()}
         own: State = {"seen": np.array([self._seen, self._relaxes])}
-        return own | {f"{name}.{key}": array for name, state in parts.items() for key, array in state.items()}
+        parts = under("quota", self._quota.state()) | under("drift", self._drift.state())
+        return own | parts | under("reference", self._reference.state())
 
     def restore(self, state: State) -> None:
         """Go on from `state`."""

@@ -317,18 +317,20 @@ def by_probability(judged: Judged, row_P: Rows) -> Fallen:
 def mesh(recipe: Recipe, part: Part, changed: Changed | None) -> Judged:
     """As an agent judges the features of its events; those of changed ones from the state before them."""
     added, at_least = ([weight for _, weight in words] for words in (recipe.added, recipe.at_least))
-    online, calibrator = Online(len(recipe.words), recipe.detectors, added, at_least), Calibrator()
+    online, calibrator, judged = Online(recipe.detectors, added, at_least), Calibrator(), len(recipe.words)
+    places_BF, alone_BA = squashed(part.x_BF[:, :judged]), part.x_BF[:, judged:]
     score_B, p_B, at = np.empty(len(part.x_BF)), np.empty(len(part.x_BF)), 0
     row_P = changed.row_P if changed else np.zeros(0, np.int64)
     score_P, p_P = np.empty(row_P.size), np.empty(row_P.size)
     for row in (*np.unique(row_P).tolist(), len(part.x_BF)):
         some, weight_B = slice(at, row), np.ones(row - at)
-        score_B[some] = online.observe(part.x_BF[some], part.kind_B[some], weight_B).score_B
+        score_B[some] = online.observe(places_BF[some], alone_BA[some], part.kind_B[some], weight_B).score_B
         p_B[some] = calibrator.observe(score_B[some], weight_B)
         at, its = row, np.flatnonzero(row_P == row)
         if changed and its.size:
             before, none_P = online.state(), np.zeros(its.size)
-            score_P[its] = online.observe(changed.x_PF[its], changed.kind_P[its], none_P).score_B
+            places_PF, alone_PA = squashed(changed.x_PF[its, :judged]), changed.x_PF[its, judged:]
+            score_P[its] = online.observe(places_PF, alone_PA, changed.kind_P[its], none_P).score_B
             p_P[its] = calibrator.observe(score_P[its], none_P)
             online.restore(before)
     return Judged(score_B, score_P, p_B, p_P)

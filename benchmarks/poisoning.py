@@ -32,6 +32,7 @@ from benchmarks.streams.methods import Domained, domains, tails
 from benchmarks.streams.sets import SETS
 from benchmarks.streams.stream import Stream
 from features.events import Domain
+from features.featurizer import squashed
 from features.hashing import hash64
 from models.half_space_trees import HalfSpaceTrees
 from models.online import Online
@@ -116,7 +117,7 @@ def main() -> None:
 def mesh(x_BF: Places, kind_B: Hashes, weight_B: Weights) -> Scores:
     """Scores of an agent's detectors; places are taken back to nats, as an agent sees them."""
     nats_BF = (3.0 * x_BF / (1.0 - np.minimum(x_BF, 0.999))).astype(np.float32)
-    return Online(x_BF.shape[1], (RSHash(),)).observe(nats_BF, kind_B, weight_B).score_B
+    return Online((RSHash(),)).observe(squashed(nats_BF), nats_BF[:, :0], kind_B, weight_B).score_B
 
 
 def trees(x_BF: Places, _kind_B: Hashes, weight_B: Weights) -> Scores:

@@ -55,9 +55,9 @@ class Featurizer:
 
     def state(self) -> State:
         """Everything remembered of the stream so far."""
-        state = {f"clock.{name}": array for name, array in self.clock.state().items()}
+        state = under("clock", self.clock.state())
         for f, watch in enumerate(self._watches):
-            state |= {f"{f}.{name}": array for name, array in watch.state().items()}
+            state |= under(str(f), watch.state())
         return state
 
     def restore(self, state: State) -> None:
@@ -72,6 +72,11 @@ def squashed(x_BF: NDArray[np.float32 | np.float64]) -> NDArray[np.float64]:
     wide_BF = x_BF.astype(np.float64)
     narrow_BF: NDArray[np.float64] = wide_BF / (wide_BF + 3.0)
     return narrow_BF
+
+
+def under(name: str, state: State) -> State:
+    """The same entries below `name.`, for `part` to find again."""
+    return {f"{name}.{key}": array for key, array in state.items()}
 
 
 def part(state: State, name: str) -> State:

@@ -30,8 +30,7 @@ class Fusion:
 
     def observe(self, nats_BD: NDArray[np.float64]) -> NDArray[np.float64]:
         """The fused score of each event, (B,) float64 >= 0: look first, remember second."""
-        sound_BD = np.where(np.isfinite(nats_BD), np.maximum(nats_BD, 0.0), 0.0)
-        return _fuse(sound_BD, self._share_D, self._moments_DM, self._count, self.agreement_D, self._fade)
+        return _fuse(sound(nats_BD), self._share_D, self._moments_DM, self._count, self.agreement_D, self._fade)
 
     def state(self) -> State:
         """Agreements, and what they were found from."""
@@ -43,6 +42,11 @@ class Fusion:
         self._moments_DM[:] = state["moments"]
         self._count[:] = state["count"]
         self.agreement_D[:] = state["agreement"]
+
+
+def sound(scores: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Scores >= 0, 0 for what is no number."""
+    return np.where(np.isfinite(scores), np.maximum(scores, 0.0), 0.0)
 
 
 @njit(cache=True)

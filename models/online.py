@@ -7,10 +7,10 @@ import numpy as np
 from numpy.typing import NDArray
 from river.base import AnomalyDetector
 
-from features.featurizer import part, squashed
+from features.featurizer import part, under
 from features.memory import State
 from models.calibrator import Calibrator
-from models.fusion import Fusion
+from models.fusion import Fusion, sound
 from models.guest import hosted
 from models.marginals import Marginals
 
@@ -29,19 +29,14 @@ class Strangeness:
 class Online:
     """Scores features before it learns them.
 
-    The first features are judged by how usual they are: by the marginals and by further detectors, each of whose scores
-    counts as -log of its tail probability, fused. The features that follow speak for themselves: `added` are the
-    weights with which some are added on top, and the score is not below any of the last, by the weights `at_least`.
+    Some features are judged by how usual they are: by the marginals and by further detectors, each of whose scores is
+    taken as -log of its tail probability, fused. Others speak for themselves: `added` are the weights with which the
+    first of them are added on top, and the score is not below any of the last, by the weights `at_least`.
     """
 
     def __init__(
-        self,
-        judged: int,
-        detectors: Sequence[AnomalyDetector],
-        added: Sequence[float] = (),
-        at_least: Sequence[float] = (),
+        self, detectors: Sequence[AnomalyDetector], added: Sequence[float] = (), at_least: Sequence[float] = ()
     ) -> None:
-        self._judged = judged
         self._added_A, self._least_L = np.array(added), np.array(at_least)
         self._marginals = Marginals()
         self._further = [hosted(detector) for detector in detectors]
@@ -54,23 +49,29 @@ class Online:
         return self._fusion.agreement_D
 
     def observe(
-        self, x_BF: NDArray[np.float32], kind_B: NDArray[np.uint64], weight_B: NDArray[np.float64]
+        self,
+        places_BF: NDArray[np.float64],
+        alone_BA: NDArray[np.float32],
+        kind_B: NDArray[np.uint64],
+        weight_B: NDArray[np.float64],
     ) -> Strangeness:
-        """The strangeness of features in nats; each event is then learned with its weight in [0, 1]."""
-        places_BF = squashed(x_BF[:, : self._judged])
+        """The strangeness of events; each is then learned with its weight in [0, 1].
+
+        `places_BF` are the judged features, squashed to [0, 1), `alone_BA` the others in nats.
+        """
         margins = self._marginals.judge_learn_many(places_BF, kind_B, weight_B)
         further = [
-            -np.log(calibrator.observe(_sound(detector.score_learn_many(places_BF, weight_B)), weight_B))
+            -np.log(calibrator.observe(sound(detector.score_learn_many(places_BF, weight_B)), weight_B))
             for detector, calibrator in zip(self._further, self._calibrators, strict=True)
         ]
         fused_B = self._fusion.observe(np.column_stack([margins.nats_BV, *further]))
-        return self._raised(fused_B, margins.nats_BF, x_BF[:, self._judged :].astype(np.float64))
+        return self._raised(fused_B, margins.nats_BF, alone_BA.astype(np.float64))
 
     def state(self) -> State:
         """All that was learned."""
-        state = _under("marginals", self._marginals.state()) | _under("fusion", self._fusion.state())
+        state = under("marginals", self._marginals.state()) | under("fusion", self._fusion.state())
         for d, (detector, calibrator) in enumerate(zip(self._further, self._calibrators, strict=True)):
-            state |= _under(f"detector {d}", detector.state()) | _under(f"calibrator {d}", calibrator.state())
+            state |= under(f"detector {d}", detector.state()) | under(f"calibrator {d}", calibrator.state())
         return state
 
     def restore(self, state: State) -> None:
@@ -91,11 +92,3 @@ class Online:
         told_BL = np.where(least_BL > score_B[:, None], least_BL, 0.0)
         raised_B = np.maximum(score_B, told_BL.max(axis=1, initial=0.0))
         return Strangeness(raised_B, np.concatenate([nats_BF, added_BA, told_BL], axis=1))
-
-
-def _sound(score_B: NDArray[np.float64]) -> NDArray[np.float64]:
-    return np.where(np.isfinite(score_B), np.maximum(score_B, 0.0), 0.0)
-
-
-def _under(name: str, state: State) -> State:
-    return {f"{name}.{key}": array for key, array in state.items()}

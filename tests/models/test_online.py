@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from river import anomaly
 from river.base import AnomalyDetector
 
+from features.featurizer import squashed
 from models.loda import Loda
 from models.online import Online, Strangeness
 from models.rs_hash import RSHash
@@ -19,7 +20,7 @@ Matrix = NDArray[np.float32]
 
 def fresh(*detectors: AnomalyDetector) -> Online:
     """Three features that are judged, one that is added, and one that is the least."""
-    return Online(3, detectors or (Loda(n_random_cuts=4), RSHash(n_grids=4)), added=[2.0], at_least=[1.5])
+    return Online(detectors or (Loda(n_random_cuts=4), RSHash(n_grids=4)), added=[2.0], at_least=[1.5])
 
 
 def nats(seed: int, rows: int) -> Matrix:
@@ -28,7 +29,11 @@ def nats(seed: int, rows: int) -> Matrix:
 
 
 def observed(online: Online, x_BF: Matrix) -> Strangeness:
-    return online.observe(x_BF, (x_BF[:, 0] * 3).astype(np.uint64), np.ones(len(x_BF)))
+    return taught(online, x_BF, np.ones(len(x_BF)))
+
+
+def taught(online: Online, x_BF: Matrix, weight_B: NDArray[np.float64]) -> Strangeness:
+    return online.observe(squashed(x_BF[:, :3]), x_BF[:, 3:], (x_BF[:, 0] * 3).astype(np.uint64), weight_B)
 
 
 def test_what_is_added_comes_on_top() -> None:
@@ -87,11 +92,11 @@ def test_a_detector_that_breaks_does_not_break_the_rest() -> None:
 
 
 def test_events_of_no_weight_teach_nothing() -> None:
-    x_BF, taught = nats(6, 300), np.arange(300) % 4 > 0
+    x_BF, is_taught = nats(6, 300), np.arange(300) % 4 > 0
     one = fresh()
-    one.observe(x_BF, (x_BF[:, 0] * 3).astype(np.uint64), taught.astype(np.float64))
+    taught(one, x_BF, is_taught.astype(np.float64))
     other = fresh()
-    observed(other, x_BF[taught])
+    observed(other, x_BF[is_taught])
     ours, theirs = one.state(), other.state()
     learned = [name for name in ours if not name.startswith("fusion") and not name.endswith(".seen")]
     assert {name: ours[name].tobytes() for name in learned} == {name: theirs[name].tobytes() for name in learned}
