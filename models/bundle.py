@@ -140,10 +140,11 @@ def _content(path: Path) -> bytes:
     """All bytes of `path`, never through a link, even one laid after the folder was listed."""
     try:
         with open(os.open(path, os.O_RDONLY | os.O_NOFOLLOW), "rb") as file:
-            content = file.read(CAPS[path.name] + 1)
+            is_too_long = os.fstat(file.fileno()).st_size > CAPS[path.name]
+            content = b"" if is_too_long else file.read(CAPS[path.name] + 1)
     except OSError as error:
         raise BundleRefused(f"{path}: expected a regular file that can be read") from error
-    if len(content) > CAPS[path.name]:
+    if is_too_long or len(content) > CAPS[path.name]:
         raise BundleRefused(f"{path}: expected at most {CAPS[path.name]} bytes")
     return content
 

@@ -20,7 +20,6 @@ from models.home import Home
 
 STDIN = "-"
 
-_METRICS = 5
 _AGAIN = "the same command starts again"
 _GOES_ON = "the same command goes on from here"
 _STEP_SECONDS = 0.1
@@ -162,24 +161,14 @@ def formats(paths: Annotated[list[str], typer.Argument(help="Logs, archives and 
 
 @app.command()
 def models(home: HomeOption = None) -> None:
-    """List what the registry holds, the champion release first."""
-    from models.registry import CHAMPION, Registry  # reads numpy, which no other command should wait for
-    from models.releases import NAME  # reads polars
+    """List what the registry holds, the champion release first, with what the gate said and who was champion when."""
+    from models.registry import Registry  # reads numpy, which no other command should wait for
+    from serving import listing  # polars
 
     with in_plain_words(_AGAIN):
-        held = Registry(Home.at(home)).models()
-    held.sort(key=lambda model: (CHAMPION not in model.aliases or model.name != NAME, model.name != NAME))
-    rows = (
-        (
-            [model.name],
-            [str(model.version)],
-            [", ".join(model.aliases)],
-            [f"{model.created:%Y-%m-%d}", f"{model.created:%H:%M:%S}"],
-            [f"{name} {value:.4g}" for name, value in sorted(model.metrics.items())[:_METRICS]],
-        )
-        for model in held
-    )
-    Console().print(_table(("name", "version", "aliases", "created (UTC)", "metrics"), rows))
+        listed = listing.listing(Registry(Home.at(home)))
+    warn(listed.warnings)
+    Console().print(_table(listing.HEADINGS, listed.rows))
 
 
 @app.command()

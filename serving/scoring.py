@@ -14,7 +14,7 @@ from features.files import check_paths
 from features.logs import Logs, cut, read_logs
 from features.reading import Chunk
 from models.registry import CHAMPION, NoRegistry, Registry
-from models.releases import NAME, find, load
+from models.releases import NAME, champion, load
 from serving.outputs import Kept, keep_beside
 from serving.refusals import refuse_none
 
@@ -81,16 +81,17 @@ def score(
 def champion_mesh(registry: Registry) -> Loaded:
     """The champion's mesh, or one that knows nothing where nothing was trained or promoted.
 
-    Raises BundleRefused or NoRegistry if the champion is damaged or incomplete.
+    Raises BundleRefused, NoRegistry or KeyRefused if the champion is damaged, incomplete, or another than was promoted.
     """
     try:
-        number = registry.alias(NAME, CHAMPION)
+        registry.alias(NAME, CHAMPION)
     except NoRegistry as absent:
         return Loaded(fresh_mesh(), None, f"{absent}; until then the online models score alone")
-    if number is None:
+    release = champion(registry)
+    if release is None:
         remedy = "train and promote one with `secmesh train`; until then the online models score alone"
         return Loaded(fresh_mesh(), None, f"no champion in {registry.database}: {remedy}")
-    return Loaded(mesh_from(load(registry, find(registry, number)), number), number, None)
+    return Loaded(mesh_from(load(registry, release), release.number), release.number, None)
 
 
 def keep_verdicts(scored: Scored, output: Path) -> Kept:

@@ -1,4 +1,4 @@
-"""The commands that train: teach the mesh, simulate an estate, and the demo that does it all."""
+"""The commands that train: teach the mesh, judge and promote releases, simulate an estate, and the demo of it all."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -12,6 +12,7 @@ from models.home import Home
 from training.progress import adding, lessons
 
 _MOST_REFUSALS = 5
+_MOVED = "`secmesh models` says which release is the champion"
 
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_show_locals=False)
 
@@ -19,6 +20,7 @@ Days = Annotated[int, typer.Option(min=1, help="Days that the estate lives.")]
 Users = Annotated[int, typer.Option(min=1, help="People who work there.")]
 Campaigns = Annotated[Path | None, typer.Option(help="A folder of campaign files to play instead of the packaged.")]
 Seed = Annotated[int, typer.Option(min=0, help="The same seed gives the same outcome.")]
+Reason = Annotated[str, typer.Option(help="Why; it is kept in the record of champions.")]
 HomeOption = Annotated[
     Path | None,
     typer.Option("--home", envvar="SECMESH_HOME", help="Where mlruns/ and var/ are; else the current folder."),
@@ -96,6 +98,72 @@ def demo(
     print("next:", f"open {outcome.report}", "secmesh models", sep="\n  ")
     print(f"  mlflow ui --backend-store-uri sqlite:///{at.mlruns / 'mlflow.db'}")
     print("  secmesh train --data YOUR_LOGS, then secmesh rank NEWER_LOGS")
+
+
+@app.command()
+def promote(
+    number: Annotated[int | None, typer.Argument(help="The release; else the challenger, which is the newest.")] = None,
+    reason: Reason = "",
+    home: HomeOption = None,
+) -> None:
+    """Make a release the champion; what the gate refused, or what is older than a champion, needs a reason."""
+    from models import releases  # numpy and polars
+    from models.registry import Registry
+
+    registry = Registry(Home.at(home))
+    with in_plain_words(_MOVED):
+        release = releases.find(registry, number) if number else releases.challenger(registry)
+        releases.promote(registry, release, reason=reason)
+    print(f"release {release.number} is the champion; back to the one before with `secmesh rollback`")
+
+
+@app.command()
+def rollback(reason: Reason = "", home: HomeOption = None) -> None:
+    """Make the release the champion again that was it before; twice goes back two."""
+    from models import releases  # numpy and polars
+    from models.registry import Registry
+
+    with in_plain_words(_MOVED):
+        release = releases.rollback(Registry(Home.at(home)), reason=reason)
+    print(f"release {release.number} is the champion again")
+
+
+@app.command()
+def compare(
+    one: Annotated[str, typer.Argument(metavar="RUN", help="Its id or how that begins, or network@champion, dns/3.")],
+    other: Annotated[str, typer.Argument(metavar="RUN", help="The run to compare with.")],
+    home: HomeOption = None,
+) -> None:
+    """Show two training runs side by side: settings, data, and what came of it."""
+    from models.registry import Registry  # numpy
+    from training import comparing  # polars
+
+    with in_plain_words("the same command starts again"):
+        comparison = comparing.compare(Registry(Home.at(home)), one, other)
+    Console().print(comparing.table(comparison))
+
+
+@app.command()
+def evaluate(
+    paths: Annotated[list[str], typer.Argument(help="Logs, archives and folders of them.")],
+    labels: Annotated[Path, typer.Option(help="CSV or Parquet that says by line or uid which events are attacks.")],
+    release: Annotated[int | None, typer.Option(min=1, help="The release to measure; else the champion.")] = None,
+    format: Annotated[str, typer.Option(help="The format of the logs; auto finds it from their content.")] = "auto",
+    seed: Seed = 0,
+    output: Annotated[Path | None, typer.Option(help="A report to write, .html or .md.")] = None,
+    home: HomeOption = None,
+) -> None:
+    """Measure how far up a release puts labelled attacks; the labels reach no model."""
+    from models.registry import Registry  # numpy
+    from training import evaluating  # torch, numba and polars: 3 s
+
+    registry = Registry(Home.at(home))
+    with in_plain_words("the same command starts again"), bars() as told:
+        evaluation = evaluating.evaluate(
+            paths, labels, registry, release=release, format=format, seed=seed, output=output, told=told
+        )
+    Console().print(evaluating.table(evaluation))
+    print(inert(f"wrote {output}" if output else f"run {evaluation.run_id}; --output writes a report"))
 
 
 def _told_apart(words: Sequence[str], data: Sequence[str]) -> tuple[list[str], list[str]]:

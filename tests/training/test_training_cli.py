@@ -1,15 +1,19 @@
 """The commands that train, as people meet them."""
 
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 from typer.testing import CliRunner, Result
 
 import training.demo
 import training.jobs
 from features.events import Domain
+from models import bundle, champions, releases
+from models.home import Home
 from models.registry import Registry
 from models.releases import champion
 from training.cli import app
@@ -167,3 +171,105 @@ def test_the_demo_prints_threats_with_the_truth_and_what_to_do_next(tmp_path: Pa
     assert f"open {home}/var/demo/seed-2/report.html" in result.stdout
     assert "secmesh models" in flat
     assert f"mlflow ui --backend-store-uri sqlite:///{home}/mlruns/mlflow.db" in result.stdout
+
+
+# Releases
+
+
+@pytest.fixture(scope="module")
+def three(logs: Path, template: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home with three releases of dns: 1 and then 2 were promoted, the gate refused 3. Do not write to it."""
+    home = Home.at(tmp_path_factory.mktemp("three"))
+    home.mlruns.mkdir()
+    shutil.copy(template, home.mlruns / "mlflow.db")
+    registry = Registry(home)
+    for value in (1.0, 2.0, 3.0):
+        with registry.run("train", "nightly", {}, {}) as run:
+            bundle.write(home.var / "bundles" / str(value), {"w": np.array([value])}, {"kind": "agent"})
+            version = registry.register(releases.model_name(Domain.DNS), home.var / "bundles" / str(value), run)
+            release = releases.publish(registry, run, {Domain.DNS: version})
+        if release.number < 3:
+            releases.promote(registry, release)
+    releases.note(registry, release, is_taken=False, reason="it is worse in dns")
+    return home.var.parent
+
+
+@pytest.fixture
+def home(three: Path, tmp_path: Path) -> Path:
+    shutil.copytree(three, tmp_path / "home")
+    return tmp_path / "home"
+
+
+def number(home: Path) -> int:
+    """The champion's number."""
+    release = champion(Registry(Home.at(home)))
+    assert release is not None
+    return release.number
+
+
+def test_what_the_gate_refused_is_promoted_for_a_reason_alone(home: Path) -> None:
+    refused = run("promote", "--home", home)
+    assert refused.exit_code == 2
+    assert "the gate refused release 3: it is worse in dns" in refused.stderr
+    assert number(home) == 2
+    result = run("promote", "--home", home, "--reason", "the gate is too strict")
+    assert result.exit_code == 0, result.output
+    assert "release 3 is the champion" in result.stdout
+    assert number(home) == 3
+    assert champions.read(Home.at(home)).acts[-1].reason == "the gate is too strict"
+
+
+def test_rollback_goes_back_and_promote_goes_to_any_release_by_its_number(home: Path) -> None:
+    result = run("rollback", "--home", home, "--reason", "too loud")
+    assert result.exit_code == 0, result.output
+    assert "release 1 is the champion again" in result.stdout
+    assert number(home) == 1
+    again = run("rollback", "--home", home)
+    assert again.exit_code == 1
+    assert "no release was champion before this one" in again.stderr
+    assert run("promote", 2, "--home", home).exit_code == 0
+    assert number(home) == 2
+    assert run("promote", 1, "--home", home).exit_code == 2
+    assert run("promote", 1, "--home", home, "--reason", "by name").exit_code == 0
+    assert number(home) == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["promote", "9"], "no secmesh-release version 9 here: `secmesh models`"),
+        (["compare", "dns@champion", "zzz"], "no run 'zzz'"),
+        (["evaluate", "{tmp}/log", "--labels", "{tmp}/labels.csv", "--release", "9"], "no secmesh-release version 9"),
+    ],
+)
+def test_what_is_not_there_is_one_line(home: Path, tmp_path: Path, arguments: list[str], told: str) -> None:
+    (tmp_path / "log").touch()
+    (tmp_path / "labels.csv").write_text("uid,label\na,1\n")
+    result = run(*(argument.format(tmp=tmp_path) for argument in arguments), "--home", home)
+    assert result.exit_code == 1
+    (line,) = result.stderr.splitlines()
+    assert line.startswith("error: ")
+    assert told in line
+
+
+@pytest.mark.parametrize("command", ["promote", "rollback"])
+def test_where_nothing_was_trained_nothing_is_promoted(tmp_path: Path, command: str) -> None:
+    result = run(command, "--home", tmp_path)
+    assert result.exit_code == 1
+    assert "train first with `secmesh train`" in result.stderr
+
+
+def test_a_release_is_compared_and_evaluated_by_the_commands(logs: Path, tmp_path: Path, registry: Registry) -> None:
+    root = registry.home.var.parent
+    for seed in (1, 2):
+        assert run("train", "dns", "--data", logs / "dns.jsonl", "--home", root, "--seed", seed).exit_code == 0
+    compared = run("compare", "dns/1", "dns/2", "--home", root)
+    assert compared.exit_code == 0, compared.output
+    assert "seed" in compared.stdout
+    (tmp_path / "labels.csv").write_text("line,label\n" + "".join(f"{line},{int(line < 9)}\n" for line in range(300)))
+    report = tmp_path / "report.md"
+    settings = ["--labels", tmp_path / "labels.csv", "--output", report, "--home", root]
+    evaluated = run("evaluate", logs / "dns.jsonl", *settings)
+    assert evaluated.exit_code == 0, evaluated.output
+    assert "dns" in evaluated.stdout
+    assert report.exists()
