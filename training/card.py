@@ -1,45 +1,11 @@
-"""A model's card: what it is, what it learned from, how it did, and what it is not for."""
+"""The cards of a model and of a release, in Markdown: what they are for, what they learned from, how they did."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 
 from agents.recipe import Recipe
+from models.releases import NAME, Release, model_name
 from training.lineage import Lineage
-
-_CARD = """# The {domain} agent
-
-What a secmesh agent knows of normal {domain} events: an encoder trained offline, the state of its online detectors,
-and the calibration of both. It gives each event the probability that something recent and normal is as strange.
-
-## Learned from
-
-{rows:,} events, {since:%Y-%m-%d %H:%M} to {until:%Y-%m-%d %H:%M} UTC, without labels.
-Digest: `{digest}`
-
-## Learned how
-
-{settings}
-
-## Measured on the events it learned from
-
-Each event was scored by the online detectors before they learned from it; the encoder had seen it.
-A calibrated `share_p_0.01` is at most 0.01.
-
-{measures}
-
-## Questions the encoder answers
-
-{asks}
-
-## Values it knows, by field
-
-{vocabulary}
-
-## Limits
-
-Strange is not malicious: a verdict is evidence for the council, not an accusation. What attackers did before training
-began counts as normal. Values seen once are unknown to the encoder. A changed recipe refuses
-these weights: train again.
-"""
 
 
 def card(
@@ -49,20 +15,46 @@ def card(
     measures: Mapping[str, float],
     vocabulary: Mapping[str, int],
 ) -> str:
-    """The card in Markdown."""
-    return _CARD.format(
+    """The card of a domain's model."""
+    return _text("card.md").format(
         domain=recipe.domain.value,
         rows=lineage.rows,
         since=lineage.since,
         until=lineage.until,
         digest=lineage.digest,
-        settings=_table("setting", settings),
-        measures=_table("measure", {name: f"{value:.6g}" for name, value in measures.items()}),
+        settings=_table("setting | value", settings.items()),
+        measures=_measures(measures),
         asks="\n".join(f"- {ask.name}" for ask in recipe.asks),
-        vocabulary=_table("field", vocabulary),
+        vocabulary=_table("field | values", vocabulary.items()),
     )
 
 
-def _table(heading: str, rows: Mapping[str, object]) -> str:
-    lines = [f"| {heading} | value |", "|---|---|", *(f"| {name} | {value} |" for name, value in rows.items())]
+def release_card(release: Release) -> str:
+    """The card of a release, with its members."""
+    members = (
+        (domain.value, f"`{model_name(domain)}` version {member.version}", f"`{member.sha256}`")
+        for domain, member in release.members.items()
+    )
+    return _text("release.md").format(
+        number=release.number,
+        name=NAME,
+        base=f"; it grew from release {release.base}" if release.base else "",
+        made=release.made,
+        metrics=_measures(release.metrics) if release.metrics else "Nothing yet.",
+        members=_table("domain | model | sha256 of its bundle", members),
+    )
+
+
+def _measures(measures: Mapping[str, float]) -> str:
+    return _table("measure | value", ((name, f"{value:.6g}") for name, value in measures.items()))
+
+
+def _text(name: str) -> str:
+    """The text beside this file whose gaps are to be filled."""
+    return Path(__file__).with_name(name).read_text("utf-8")
+
+
+def _table(heading: str, rows: Iterable[Sequence[object]]) -> str:
+    rule = "|".join("---" for _ in heading.split("|"))
+    lines = [f"| {heading} |", f"|{rule}|", *(f"| {' | '.join(map(str, row))} |" for row in rows)]
     return "\n".join(lines)

@@ -16,6 +16,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
+from training.measuring import Ranking, curve
+
 #: Okabe and Ito's palette, which most colour-blind people can tell apart.
 COLOURS = {
     "identity": "#0072B2",
@@ -59,7 +61,7 @@ _MOST_DOTS = 20_000
 
 
 def learning(curves: Mapping[str, tuple[Sequence[float], Sequence[float]]]) -> Figure:
-    """Loss after each epoch on old and on later events, a panel for each name."""
+    """Loss after each epoch on old and on later events, a panel for each name; a ring marks the later events' best."""
     columns = min(3, len(curves))
     rows = -(-len(curves) // columns)
     with _dressed(rows, columns, (max(5.6, 3.0 * columns), 3.4 if rows == 1 else 2.4 * rows)) as (figure, panels):
@@ -67,7 +69,10 @@ def learning(curves: Mapping[str, tuple[Sequence[float], Sequence[float]]]) -> F
             epoch = np.arange(1, len(loss) + 1)
             axes.plot(epoch, loss, color=MAIN, label="events it learned from")
             axes.plot(epoch, later_loss, color=ATTACK, linestyle="--", label="later events")
-            axes.set(title=name, xlabel="epoch", ylabel="nats an event")
+            best = int(np.argmin(later_loss))
+            axes.plot(epoch[best], later_loss[best], "o", color=ATTACK, markerfacecolor="none", markersize=7)
+            axes.set(title=name, xlabel="epoch", ylabel="loss, nats an event")
+            axes.xaxis.set_major_locator(MaxNLocator(8, integer=True))
         panels[0].legend()
         for axes in panels[len(curves) :]:
             axes.set_visible(False)
@@ -75,29 +80,44 @@ def learning(curves: Mapping[str, tuple[Sequence[float], Sequence[float]]]) -> F
 
 
 def scores(verdicts: pl.DataFrame) -> Figure:
-    """How many events had how much evidence, by each model and by both together."""
+    """How high events scored, and how many had at least so much evidence, by each model and by both together."""
     kinds = {"both": ("p", MAIN, "-"), "online": ("p_online", "#009E73", "--"), "offline": ("p_offline", ATTACK, ":")}
-    with _dressed(1, 1, _HALF) as (figure, (axes, *_)):
+    with _dressed(1, 2, _WIDE) as (figure, (left, right)):
+        left.hist(verdicts["score"].to_numpy(), bins=60, color=MAIN, log=True)
+        left.set(title="Scores", xlabel="score, nats", ylabel="events")
+        most = max(float(-np.log(verdicts["p"].to_numpy().min(initial=1.0))), 1.0)
+        promised = np.linspace(0, most, 2)
+        right.plot(promised, np.exp(-promised), color=GREY, linestyle="--", linewidth=1, label="as promised")
         for label, (column, colour, style) in kinds.items():
-            nats = -np.log(verdicts[column].drop_nulls().to_numpy())
-            if nats.size:
-                axes.hist(nats, bins=60, histtype="step", color=colour, linestyle=style, linewidth=1.6, label=label)
-        axes.set(title="Evidence", xlabel="evidence, -log p in nats", ylabel="events", yscale="log")
-        axes.legend()
+            nats = -np.log(np.sort(verdicts[column].drop_nulls().to_numpy()))
+            share = np.arange(1, nats.size + 1) / max(nats.size, 1)
+            right.plot(nats, share, color=colour, linestyle=style, drawstyle="steps-post", label=label)
+        right.set(title="Evidence", xlabel="evidence, -log p in nats", ylabel="share of events with at least that")
+        right.set(yscale="log", xlim=(0, most * 1.05), ylim=(0.5 / max(verdicts.height, 1), 1.5))
+        right.legend()
     return figure
 
 
 def reliability(verdicts: pl.DataFrame) -> Figure:
-    """Share of events at or below each p, by domain, beside what p promises."""
+    """Share of events at or below each p, by domain, beside what p promises.
+
+    The band holds 95 of 100 shares where p keeps its promise, for as many events as the smallest domain has.
+    """
+    shares = {domain: np.sort(p_B) for domain, p_B in _by_domain(verdicts, "p")}
+    fewest = min((p_B.size for p_B in shares.values()), default=1)
+    lowest = 10.0 ** -max(2, min(5, int(np.ceil(np.log10(max((p_B.size for p_B in shares.values()), default=1))))))
+    levels = np.logspace(np.log10(lowest), 0, 101)
+    chance = 1.96 * np.sqrt(levels * (1 - levels) / fewest)
     with _dressed(1, 1, _HALF) as (figure, (axes, *_)):
-        axes.plot([1e-6, 1], [1e-6, 1], color=GREY, linestyle="--", linewidth=1, label="as promised")
-        for domain, p_B in _by_domain(verdicts, "p"):
-            levels = np.logspace(-5, 0, 51)
-            share = np.searchsorted(np.sort(p_B), levels, side="right") / p_B.size
+        axes.plot([lowest, 1], [lowest, 1], color=GREY, linestyle="--", linewidth=1, label="as promised")
+        least = np.maximum(levels - chance, lowest / 10)
+        axes.fill_between(levels, least, np.minimum(levels + chance, 1), color=GREY, alpha=0.18, linewidth=0)
+        for domain, p_B in shares.items():
+            share = np.searchsorted(p_B, levels, side="right") / p_B.size
             axes.plot(levels[share > 0], share[share > 0], color=COLOURS[domain], label=domain)
         axes.set(title="Reliability of p", xlabel="p", ylabel="share of events at or below p")
-        axes.set(xscale="log", yscale="log", xlim=(1e-5, 1), ylim=(1e-6, 1.2))
-        axes.legend(ncols=2)
+        axes.set(xscale="log", yscale="log", xlim=(lowest, 1), ylim=(lowest / 3, 1.5))
+        axes.legend(ncols=2, loc="upper left")
     return figure
 
 
@@ -108,9 +128,29 @@ def telling_fields(verdicts: pl.DataFrame, most: int = 12) -> Figure:
     counts = first.value_counts(sort=True).sort(["count", "field"], descending=[True, False]).head(most).reverse()
     left = 0.3 + 0.07 * max(map(len, counts["field"]), default=0)
     with _dressed(1, 1, _HALF, left) as (figure, (axes, *_)):
-        axes.barh(counts["field"].to_list(), counts["count"].to_list(), color=MAIN)
+        bars = axes.barh(counts["field"].to_list(), counts["count"].to_list(), color=MAIN)
+        axes.bar_label(bars, fmt="{:,.0f}", padding=3, fontsize=8, color=INK)
         axes.set(title=f"What was strange above {_STRANGE_NATS:g} nats", xlabel="events")
+        axes.margins(x=0.12)
+        axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
         axes.grid(visible=False, axis="y")
+        if counts.is_empty():
+            axes.set(xticks=[], yticks=[])
+            axes.text(0.5, 0.5, "no event was that strange", transform=axes.transAxes, ha="center", color=GREY)
+    return figure
+
+
+def precision_recall(rankings: Mapping[str, Ranking]) -> Figure:
+    """Precision against recall, a curve for each name, dotted what chance would do: the share of attacks."""
+    with _dressed(1, 1, _HALF) as (figure, (axes, *_)):
+        for name, ranks in rankings.items():
+            precision_S, recall_S = curve(ranks)
+            colour = COLOURS.get(name, INK)
+            axes.plot(recall_S, precision_S, color=colour, label=name)
+            axes.axhline(ranks.share, color=colour, linestyle=":", linewidth=1)
+        axes.set(title="Precision and recall", xlabel="recall (dotted: chance)", ylabel="precision")
+        axes.set(xlim=(0, 1.01), ylim=(0, 1.05))
+        axes.legend()
     return figure
 
 

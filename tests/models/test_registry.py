@@ -2,17 +2,21 @@
 
 import subprocess
 import sys
+import threading
+from collections import Counter
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import numpy as np
+import polars as pl
 import pytest
 from matplotlib.figure import Figure
 
 from models import bundle
+from models.flavour import Flavour
 from models.home import Home
-from models.registry import CHAMPION, NoRegistry, Registry, Run
+from models.registry import CHAMPION, SYSTEM, Data, NoRegistry, Registry, Run
 
 NAME = "secmesh-endpoint"
 
@@ -87,6 +91,47 @@ def test_only_a_bundle_is_registered(registry: Registry, tmp_path: Path) -> None
         registry.models()
 
 
+def test_a_bundle_stands_alone_in_its_folder_beside_what_a_notebook_needs(registry: Registry, tmp_path: Path) -> None:
+    example = pl.DataFrame({"x": [1.5]})
+    opened = Flavour("some.module", example.schema, example.schema, frozenset(), example)
+    with registry.run("train", "nightly", {}, {}) as run:
+        version = registry.register(NAME, model(tmp_path / "m"), run, opened=opened)
+    folder = registry.fetch(NAME, version)
+    assert {path.name for path in folder.iterdir()} == {bundle.ARRAYS, bundle.MANIFEST}
+    assert {path.name for path in folder.parent.iterdir()} == {"MLmodel", "input_example.json", "bundle"}
+
+
+def test_a_bundle_registered_when_it_lay_alone_is_still_read(registry: Registry, tmp_path: Path) -> None:
+    (version,) = trained(registry, tmp_path, 1.0)
+    folder = registry.fetch(NAME, version)
+    before = folder.parent
+    folder.rename(tmp_path / "aside")
+    for path in (tmp_path / "aside").iterdir():
+        path.rename(before / path.name)
+    assert registry.fetch(NAME, version) == before
+    assert bundle.read(before).arrays["w"].tolist() == [1.0]
+
+
+def test_a_link_in_place_of_a_bundle_is_refused(registry: Registry, tmp_path: Path) -> None:
+    (version,) = trained(registry, tmp_path, 1.0)
+    folder = registry.fetch(NAME, version)
+    folder.rename(tmp_path / "elsewhere")
+    folder.symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(bundle.BundleRefused):
+        bundle.read(registry.fetch(NAME, version))
+
+
+def test_a_version_tells_its_tags_and_what_it_is(registry: Registry, tmp_path: Path) -> None:
+    with registry.run("train", "nightly", {}, {}) as run:
+        version = registry.register(NAME, model(tmp_path / "m"), run, tags={"recipe": "ab12"}, described="# A card")
+    registry.tag(NAME, version, {"judged": "yes"})
+    kept = run.client.get_model_version(NAME, str(version))
+    assert (kept.tags, kept.description) == ({"recipe": "ab12", "judged": "yes"}, "# A card")
+    registry.describe(NAME, version, "# Another")
+    assert run.client.get_model_version(NAME, str(version)).description == "# Another"
+    assert registry.maker(NAME, version) == run.run_id
+
+
 def test_an_alias_points_at_one_version_and_moves(registry: Registry, tmp_path: Path) -> None:
     first, second = trained(registry, tmp_path, 1.0, 2.0)
     assert registry.alias(NAME, CHAMPION) is None
@@ -96,13 +141,15 @@ def test_an_alias_points_at_one_version_and_moves(registry: Registry, tmp_path: 
     assert registry.alias("secmesh-dns", CHAMPION) is None
 
 
-@pytest.mark.parametrize("verb", ["fetch", "promote"])
+@pytest.mark.parametrize(
+    ("verb", "arguments"),
+    [("fetch", ()), ("maker", ()), ("promote", (CHAMPION,)), ("tag", ({"a": "b"},)), ("describe", ("# A card",))],
+)
 @pytest.mark.parametrize(("name", "version"), [(NAME, 9), ("secmesh-dns", 1)])
 def test_a_version_that_is_not_there_is_named(
-    registry: Registry, tmp_path: Path, verb: str, name: str, version: int
+    registry: Registry, tmp_path: Path, verb: str, arguments: tuple[object, ...], name: str, version: int
 ) -> None:
     trained(registry, tmp_path, 1.0)
-    arguments = (CHAMPION,) if verb == "promote" else ()
     with pytest.raises(NoRegistry, match=f"no {name} version {version}.*secmesh models"):
         getattr(registry, verb)(name, version, *arguments)
 
@@ -145,6 +192,50 @@ def test_a_run_keeps_all_it_is_given(registry: Registry) -> None:
     assert data.dataset.digest == ("ab" * 32)[:36]
     assert "ab" * 32 in data.dataset.source
     assert "2026-02-01" in data.dataset.profile
+
+
+def test_a_run_is_remembered_by_the_beginning_of_its_id(registry: Registry) -> None:
+    span = (datetime(2026, 1, 1, tzinfo=UTC), datetime(2026, 2, 1, tzinfo=UTC))
+    with registry.run("train", "nightly", {"seed": 1}, {}) as run:
+        run.tag({"recipe": "ab12"})
+        run.log_metrics({"auc": 0.5}, step=0)
+        run.log_metrics({"auc": 0.9, f"{SYSTEM}load": 1.0}, step=1)
+        run.log_input("events", "ab" * 32, 1000, span, "training")
+    past = registry.past(run.run_id[:12])
+    assert past == registry.past(run.run_id)
+    assert (past.run_id, past.name, past.status) == (run.run_id, "nightly", "FINISHED")
+    assert (past.params, past.metrics, past.tags["recipe"]) == ({"seed": "1"}, {"auc": 0.9}, "ab12")
+    assert past.data == (Data("events", "ab" * 32, 1000, *span, "training"),)
+
+
+def test_a_run_that_is_not_there_or_one_of_several_is_refused(registry: Registry) -> None:
+    ids = []
+    for _ in range(17):  # of 17 ids two begin alike
+        with registry.run("train", "nightly", {}, {}) as run:
+            ids.append(run.run_id)
+    (digit, _), *_ = Counter(name[0] for name in ids).most_common(1)
+    with pytest.raises(NoRegistry, match=rf"several runs begin with '{digit}', such as .* \(nightly\)"):
+        registry.past(digit)
+    for wrong in ("", "0" * 32, "%", "nightly", "' OR '1'='1"):
+        with pytest.raises(NoRegistry, match=r"no run .*mlflow ui"):
+            registry.past(wrong)
+
+
+def test_a_watched_run_tells_of_the_machine_and_lists_only_its_own_measures(registry: Registry, tmp_path: Path) -> None:
+    with registry.run("train", "nightly", {}, {}) as run, run.watched(timedelta(milliseconds=50)):
+        run.log_metrics({"auc": 0.5})
+        registry.register(NAME, model(tmp_path / "m"), run)
+    measured = run.client.get_run(run.run_id).data.metrics
+    assert measured[f"{SYSTEM}system_memory_usage_megabytes"] > 0
+    assert f"{SYSTEM}cpu_utilization_percentage" in measured
+    assert [row.metrics for row in registry.models()] == [{"auc": 0.5}]
+    assert not [thread for thread in threading.enumerate() if thread.name == "SystemMetricsMonitor"]
+
+
+def test_a_watched_run_that_breaks_breaks_as_it_would(registry: Registry) -> None:
+    with pytest.raises(ZeroDivisionError), registry.run("train", "nightly", {}, {}) as run, run.watched():
+        raise ZeroDivisionError
+    assert run.client.get_run(run.run_id).info.status == "FAILED"
 
 
 def test_a_run_that_breaks_is_kept_as_failed(registry: Registry) -> None:
