@@ -5,8 +5,10 @@ What was posted is held in memory only: after a restart the mesh knows its relea
 
 import asyncio
 import socket
+import threading
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 from typing import IO, Any
@@ -22,10 +24,14 @@ from starlette.routing import Route
 
 from agents.consensus.council import Council
 from agents.mesh import Mesh
+from agents.succeeding import Heirs, succeed
 from agents.verdicts import ENTITY_KINDS
+from features.events import Domain
 from features.logs import Logs, read_logs
 from features.reading import sources
+from models.registry import Registry
 from serving.scoring import in_input_order, judge, renamed
+from serving.succession import Say, Succession, in_words, watching
 
 #: Most bytes of one request's body.
 BODY_BYTES = 64 << 20
@@ -52,22 +58,34 @@ class Problem(Exception):
         self.fields: Mapping[str, Any] = told | more
 
 
+@dataclass(frozen=True)
+class Taken:
+    """A post as it was read, its verdicts in the order of the post, and the one release that scored all of it."""
+
+    logs: Logs
+    verdicts: pl.DataFrame
+    release: int | None
+
+
 class Lookout:
     """One mesh and one council over everything posted; posts are read and scored one at a time, as they arrived.
 
-    The same posts in the same order give the same verdicts and the same ranking.
+    The same posts in the same order give the same verdicts and the same ranking, where releases follow each other
+    between the same posts.
     """
 
     def __init__(self, mesh: Mesh, release: int | None) -> None:
         self.release = release
+        self.refused: int | None = None
         self.events = 0
         self._mesh = mesh
         self._council = Council()
         self._ranking: list[dict[str, Any]] | None = []
         self._turn = asyncio.Lock()
+        self._post = threading.Lock()
 
-    async def take(self, path: str, format: str) -> tuple[Logs, pl.DataFrame]:
-        """Read a posted log, score it and let the council hear; its verdicts are in the order of the post."""
+    async def take(self, path: str, format: str) -> Taken:
+        """Read a posted log, score it and let the council hear."""
         async with self._turn:
             return await run_in_threadpool(self._take, path, format)
 
@@ -76,13 +94,40 @@ class Lookout:
         async with self._turn:
             return await run_in_threadpool(self._threats)
 
-    def _take(self, path: str, format: str) -> tuple[Logs, pl.DataFrame]:
+    @contextmanager
+    def succeeding(self, registry: Registry, say: Say) -> Iterator[None]:
+        """Have each new champion of `registry` score from the first post on that begins after it was loaded.
+
+        `say` hears of it, from another thread, and so it does of one that is refused.
+        """
+
+        def arrive(heirs: Heirs) -> None:
+            before, whole = self.release, self._succeed(heirs)
+            say(in_words(heirs.release, before, whole), "champion")
+
+        succession = Succession(registry, self.release, self._mesh.agents, arrive, say)
+
+        def look() -> None:
+            succession.look()
+            self.refused = succession.refused
+
+        with watching(look):
+            yield
+
+    def _succeed(self, heirs: Heirs) -> list[Domain]:
+        with self._post:
+            whole = succeed(self._mesh, heirs, is_first=self.release is None)
+            self.release = heirs.release
+        return whole
+
+    def _take(self, path: str, format: str) -> Taken:
         logs = renamed(read_logs([path], format), {path: POSTED})
-        verdicts = judge(self._mesh, logs)
+        with self._post:
+            verdicts, release = judge(self._mesh, logs), self.release
         self._council.hear(verdicts)
         self._ranking = None
         self.events += verdicts.height
-        return logs, in_input_order(verdicts, logs.places)
+        return Taken(logs, in_input_order(verdicts, logs.places), release)
 
     def _threats(self) -> list[dict[str, Any]]:
         if self._ranking is None:
@@ -99,14 +144,22 @@ def application(lookout: Lookout, spools: Path) -> Starlette:
         spools.mkdir(parents=True, exist_ok=True)
         with NamedTemporaryFile(dir=spools, prefix="posted-") as spool:
             await _receive(request, spool)
-            logs, verdicts = await lookout.take(spool.name, format)
-        return await run_in_threadpool(_receipt, logs, verdicts, lookout.release, with_verdicts)
+            taken = await lookout.take(spool.name, format)
+        return await run_in_threadpool(_receipt, taken, with_verdicts)
 
     async def list_threats(request: Request) -> Response:
         return _json(await lookout.threats())
 
     async def tell_health(request: Request) -> Response:
-        return _json({"status": "ok", "release": lookout.release, "events": lookout.events, "durable": False})
+        return _json(
+            {
+                "status": "ok",
+                "release": lookout.release,
+                "refused_release": lookout.refused,
+                "events": lookout.events,
+                "durable": False,
+            }
+        )
 
     return Starlette(
         routes=[
@@ -197,9 +250,10 @@ def _check_size(size: int) -> None:
 # Answers
 
 
-def _receipt(logs: Logs, verdicts: pl.DataFrame, release: int | None, with_verdicts: bool) -> Response:
-    listed = logs.refused.select("line", "field", "value", "reason").head(REFUSED_SHOWN).to_dicts()
-    told = {"accepted": verdicts.height, "refused_count": logs.refused.height, "refused": listed, "release": release}
+def _receipt(taken: Taken, with_verdicts: bool) -> Response:
+    verdicts, refused = taken.verdicts, taken.logs.refused
+    listed = refused.select("line", "field", "value", "reason").head(REFUSED_SHOWN).to_dicts()
+    told = {"accepted": verdicts.height, "refused_count": refused.height, "refused": listed, "release": taken.release}
     if verdicts.is_empty():
         return _problem(Problem(422, "Nothing accepted", "no event could be read", _EVENTS, **told).fields)
     return _json(told | {"verdicts": _records(verdicts)} if with_verdicts else told)
@@ -207,7 +261,7 @@ def _receipt(logs: Logs, verdicts: pl.DataFrame, release: int | None, with_verdi
 
 def _records(verdicts: pl.DataFrame) -> list[dict[str, Any]]:
     entities = pl.struct(ENTITY_KINDS).alias("entities")
-    return verdicts.select("seq", "uid", "domain", entities, "p", "evidence", "reasons").to_dicts()
+    return verdicts.select("seq", "uid", "domain", entities, "p", "evidence", "reasons", "release").to_dicts()
 
 
 def _tell_absent(request: Request, error: Exception) -> Response:

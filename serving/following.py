@@ -1,7 +1,7 @@
 """Logs scored while they grow, each event once, whatever stops the run."""
 
 import io
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -13,12 +13,14 @@ from numpy.typing import NDArray
 
 from agents.keeping import manifest_of
 from agents.mesh import Mesh
+from agents.succeeding import Heirs, go_on, succeed
 from features import parquet
 from features.events import Domain
 from features.featurizer import part
 from features.following import Follower
 from features.growing import Growing
 from features.logs import Events, cut, in_order
+from features.memory import State
 from features.ordering import Ordering, Ripe
 from features.reading import Chunk, candidates_of
 from models import bundle
@@ -27,6 +29,7 @@ from serving.books import Books
 from serving.outputs import UnusableOutput, check_output
 from serving.refusals import refusals_in_words, refuse_none
 from serving.scoring import COLUMNS, Loaded, champion_mesh
+from serving.succession import Say, Succession, in_words
 
 #: Seconds between two looks.
 POLL_SECONDS = 1.0
@@ -38,8 +41,6 @@ _SAID = 1000
 
 #: Waits so many seconds, and tells whether to stop.
 Pause = Callable[[float], bool]
-#: Hears lines for the user, and of which kind they are.
-Say = Callable[[Iterable[str], str], None]
 
 
 def follow(
@@ -56,9 +57,10 @@ def follow(
 ) -> int:
     """Score what is and what will be in `paths` (logs, folders and globs) until `pause` says so; how many events.
 
-    Goes on where an earlier run into the same `output` stopped. Events wait for older ones that may come up to
-    `horizon` later, at most until a look finds nothing new. Raises UnusableOutput, UnknownFormat, DamagedPositions,
-    BundleRefused, NoRegistry, and Refused for the first record refused if `strict`.
+    Goes on where an earlier run into the same `output` stopped. A release that becomes the champion takes over between
+    two batches; one that cannot be used is told of, and the one before goes on. Events wait for older ones that may
+    come up to `horizon` later, at most until a look finds nothing new. Raises UnusableOutput, UnknownFormat,
+    DamagedPositions, BundleRefused, NoRegistry, and Refused for the first record refused if `strict`.
     """
     check_followed(paths, output)
     candidates = candidates_of(format)
@@ -68,7 +70,7 @@ def follow(
         books = files.enter_context(Books(output))
         follower = Follower(paths, books.positions, books.files)
         files.callback(follower.close)
-        run = Run(Growing(follower, candidates), books, loaded, Ordering(horizon), now, say)
+        run = Run(Growing(follower, candidates), books, registry, loaded, Ordering(horizon), now, say)
         run.go_on()
         while not run.look(pause, format, strict) and not pause(POLL_SECONDS):
             pass
@@ -93,6 +95,7 @@ class Run:
         self,
         growing: Growing,
         books: Books,
+        registry: Registry,
         loaded: Loaded,
         ordering: Ordering,
         now: Callable[[], datetime],
@@ -102,6 +105,7 @@ class Run:
         self._growing, self._books, self._ordering = growing, books, ordering
         self._mesh, self._release = loaded.mesh, loaded.release
         self._now, self._say = now, say
+        self._succession = Succession(registry, loaded.release, self._mesh.agents, self.keep, say)
         self._said: set[tuple[str | None, ...]] = set()
         self._is_dirty, self._unkept, self._looks = False, 0, 0
 
@@ -110,21 +114,23 @@ class Run:
         kept = self._books.mesh()
         if kept is None:
             return
-        about = _about(self._mesh, self._release)
+        state, about = part(dict(kept.arrays), "mesh"), _about(self._mesh, self._release)
         if {name: kept.manifest.get(name) for name in about} == about:
-            self._mesh.restore(part(dict(kept.arrays), "mesh"))
+            self._mesh.restore(state)
         else:
-            self._say(["the release or its recipes are others than before: the mesh starts anew"], "warning")
+            self._follow_on(state, kept.manifest)
         self._judge(self._ordering.take(_unpacked(part(dict(kept.arrays), "held")), self._now()))
 
     def look(self, pause: Pause, format: str, strict: bool) -> bool:
         """Read and score what is new; whether to stop. Keeps what was done once nothing is new, or now and then."""
         is_quiet = True
+        self._succession.look()
         for chunk in self._growing.poll():
             is_quiet = False
             self._take(chunk, format, strict)
             if self._unkept >= BUSY_EVENTS:
                 self.keep()
+            self._succession.look()
             if pause(0):
                 return True
         self._looks += 1
@@ -139,18 +145,36 @@ class Run:
         self._judge(self._ordering.rest())
         self.keep()
 
-    def keep(self) -> None:
-        """Keep what was done up to here, safely on disk."""
+    def keep(self, heirs: Heirs | None = None) -> None:
+        """Keep what was done up to here, safely on disk; `heirs`, if there are any, score from just there on.
+
+        So a run that is stopped after a succession goes on from the very moment of it, as this one does.
+        """
         before = self._books.positions.logs
         self._growing.taken()
-        if not self._is_dirty and self._books.positions.logs == before:
+        if heirs is None and not self._is_dirty and self._books.positions.logs == before:
             return
         held = self._ordering.rest().events
         arrays = {f"mesh.{name}": array for name, array in self._mesh.state().items()}
         arrays |= {f"held.{name}": array for name, array in _packed(held).items()}
         self._books.keep(arrays, _about(self._mesh, self._release))
         self._is_dirty, self._unkept, self._looks = False, 0, 0
+        if heirs is not None:
+            self._succeed(heirs)
         self._judge(self._ordering.take(held, self._now()))
+
+    def _succeed(self, heirs: Heirs) -> None:
+        whole = succeed(self._mesh, heirs, is_first=self._release is None)
+        self._say(in_words(heirs.release, self._release, whole), "champion")
+        self._release, self._is_dirty = heirs.release, True
+
+    def _follow_on(self, state: State, about: Mapping[str, Any]) -> None:
+        """Go on from what a mesh of another release, or of other recipes, knew."""
+        before = about["release"]
+        is_first = before is None and self._release is not None
+        whole = go_on(self._mesh, state, about["recipes"], is_first=is_first)
+        self._say(in_words(self._release, before, whole), "champion")
+        self._is_dirty = True
 
     def _take(self, chunk: Chunk, format: str, strict: bool) -> None:
         if strict:

@@ -42,6 +42,33 @@ def champion(estate: Path, template: Path, tmp_path_factory: pytest.TempPathFact
     return home
 
 
+@pytest.fixture(scope="session")
+def two_releases(estate: Path, template: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home whose champion is release 1, and where release 2 waits; both know networks alone. Do not write to it."""
+    root = tmp_path_factory.mktemp("two")
+    home = Home.at(root)
+    home.mlruns.mkdir()
+    shutil.copy(template, home.mlruns / "mlflow.db")
+    registry, recipe = Registry(home), recipe_of(Domain.NETWORK)
+    events = read_logs([estate / "network.jsonl"]).events[Domain.NETWORK]
+    with registry.run("serving", "learn", {}, {}) as run:
+        for number in (1, 2):
+            agent, folder = learn(recipe, events.head(200 * number), seed=number, epochs=1).agent, root / str(number)
+            bundle.write(folder, arrays_of(agent), manifest_of(agent))
+            version = registry.register(model_name(Domain.NETWORK), folder, run)
+            release = publish(registry, run, {Domain.NETWORK: version})
+            if number == 1:
+                promote(registry, release)
+    return root
+
+
+@pytest.fixture
+def twice(two_releases: Path, tmp_path: Path) -> Registry:
+    """The registry of a home of the test's own, `tmp_path / "home"`, with the champion 1 and the release 2."""
+    shutil.copytree(two_releases, tmp_path / "home")
+    return Registry(Home.at(tmp_path / "home"))
+
+
 def _registered(registry: Registry, run: Run, events: Events, folder: Path) -> Mapping[Domain, int]:
     versions = {}
     for domain, frame in events.items():

@@ -6,8 +6,7 @@ import io
 import json
 import tarfile
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
@@ -19,46 +18,16 @@ from agents.keeping import fresh_mesh
 from models.home import Home
 from models.registry import Registry
 from serving import endpoint
-from serving.endpoint import BODY_BYTES, Lookout, application, listening
+from serving.endpoint import BODY_BYTES, Lookout, listening
 from serving.ranking import rank
 from serving.scoring import champion_mesh, judge, score
-
-Answer = tuple[int, Any]
-
-
-def event(number: int, **more: object) -> str:
-    plain = {"class_uid": 4001, "time": 1_700_000_000_000 + number, "src_endpoint": {"ip": "10.0.0.1"}}
-    return json.dumps(plain | {"metadata": {"uid": f"e{number}"}} | more)
-
-
-@contextlib.contextmanager
-def served(lookout: Lookout, spools: Path) -> Iterator[int]:
-    """The port of a real server over `lookout`."""
-    server = uvicorn.Server(uvicorn.Config(application(lookout, spools), log_level="critical", lifespan="off"))
-    with listening("127.0.0.1", 0) as (socket, url):
-        thread = threading.Thread(target=server.run, kwargs={"sockets": [socket]})
-        thread.start()
-        try:
-            yield int(url.rpartition(":")[2])
-        finally:
-            server.should_exit = True
-            thread.join(20)
+from tests.serving.posting import Answer, ask, event, served, wait_until
 
 
 @pytest.fixture
 def port(tmp_path: Path) -> Iterator[int]:
     with served(Lookout(fresh_mesh(), None), tmp_path / "spools") as port:
         yield port
-
-
-def ask(port: int, method: str, target: str, body: bytes | str | None = None, **headers: str) -> Answer:
-    connection = HTTPConnection("127.0.0.1", port, timeout=30)
-    with contextlib.closing(connection):
-        connection.request(method, target, body, headers)
-        response = connection.getresponse()
-        kind = "application/json" if response.status == 200 else "application/problem+json"
-        assert response.headers["content-type"] == kind
-        return response.status, json.loads(response.read())
 
 
 def test_posted_events_are_counted_and_the_refused_ones_named(port: int, tmp_path: Path) -> None:
@@ -72,7 +41,7 @@ def test_posted_events_are_counted_and_the_refused_ones_named(port: int, tmp_pat
     assert list((tmp_path / "spools").iterdir()) == []
     assert ask(port, "GET", "/healthz") == (
         200,
-        {"status": "ok", "release": None, "events": 2, "durable": False},
+        {"status": "ok", "release": None, "refused_release": None, "events": 2, "durable": False},
     )
 
 
@@ -80,7 +49,7 @@ def test_verdicts_come_back_if_asked_in_the_order_of_the_post(port: int) -> None
     _, told = ask(port, "POST", "/v1/events?score=true&format=ocsf", f"{event(2)}\n{event(1)}\n")
     first, second = told["verdicts"]
     assert (first["uid"], first["seq"], second["uid"], second["seq"]) == ("e2", 1, "e1", 0)
-    assert first.keys() == {"seq", "uid", "domain", "entities", "p", "evidence", "reasons"}
+    assert first.keys() == {"seq", "uid", "domain", "entities", "p", "evidence", "reasons", "release"}
     assert first["entities"]["address"] == "10.0.0.1"
     _, told = ask(port, "POST", "/v1/events?score=true", event(3))
     assert told["verdicts"][0]["seq"] == 2
@@ -221,11 +190,3 @@ def test_serve_answers_on_the_socket_it_is_given(tmp_path: Path, monkeypatch: py
         assert url.startswith("http://[::1]:")
         endpoint.serve(Lookout(fresh_mesh(), None), tmp_path, socket)
         assert seen[0][1] == [socket]
-
-
-def wait_until(is_so: Callable[[], bool]) -> None:
-    for _ in range(400):
-        if is_so():
-            return
-        time.sleep(0.02)
-    raise AssertionError("it never came to be")

@@ -19,12 +19,14 @@ import polars as pl
 import pytest
 
 import serving.cli
+from features.events import Domain
 from features.positions import DamagedPositions
 from models import bundle
 from models.bundle import BundleRefused
 from models.home import Home
 from models.registry import Registry
-from serving import books, following
+from models.releases import find, model_name, promote, rollback
+from serving import books, following, succession
 from serving.following import follow
 from serving.outputs import UnusableOutput
 from serving.refusals import Refused
@@ -209,14 +211,101 @@ def test_a_log_that_rotates_while_nobody_looks_is_read_to_its_end(desk: Desk) ->
     assert desk.verdicts()["seq"].to_list() == list(range(11))
 
 
-def test_another_release_starts_with_a_mesh_of_its_own_and_says_so(desk: Desk, champion: Home) -> None:
+# Another release
+
+
+@pytest.fixture
+def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every look is one at the champion, too."""
+    monkeypatch.setattr(succession, "EVERY_SECONDS", 0.0)
+
+
+def crown(registry: Registry, number: int) -> None:
+    promote(registry, find(registry, number), reason="a test")
+
+
+def releases_of(desk: Desk) -> list[int]:
+    return [json.loads(line)["release"] for line in desk.output.read_text().splitlines()]
+
+
+@pytest.mark.usefixtures("at_once")
+def test_a_promoted_release_takes_over_between_two_looks_and_goes_when_it_is_rolled_back(
+    desk: Desk, twice: Registry
+) -> None:
+    append(desk.log, *(event(n) for n in range(20)))
+    desk.run(
+        lambda: None,
+        lambda: crown(twice, 2),
+        desk.append(*(event(n) for n in range(20, 50))),
+        lambda: None,
+        lambda: rollback(twice),
+        desk.append(*(event(n) for n in range(50, 60))),
+    )
+    assert desk.uids() == [f"e{n}" for n in range(60)]
+    assert desk.verdicts()["seq"].to_list() == list(range(60))
+    assert releases_of(desk) == [1] * 20 + [2] * 30 + [1] * 10
+    assert desk.said == [
+        "release 2 scores from here on, after release 1",
+        "release 1 scores from here on, after release 2",
+    ]
+
+
+@pytest.mark.usefixtures("at_once")
+def test_what_the_online_models_say_is_not_touched_by_a_promotion(desk: Desk, twice: Registry) -> None:
+    append(desk.log, *(event(n) for n in range(20)))
+    desk.run(lambda: crown(twice, 2), desk.append(*(event(n) for n in range(20, 50))))
+    found, _ = desk.verdicts(), rollback(twice)
+    whole = score([desk.logs], registry=twice).verdicts.sort("seq")
+    assert found["p_online"].equals(whole["p_online"])
+    assert not found["p_offline"].equals(whole["p_offline"])
+
+
+@pytest.mark.usefixtures("at_once")
+def test_a_damaged_release_is_said_and_the_one_before_scores_on(desk: Desk, twice: Registry) -> None:
+    def crown_and_damage() -> None:
+        crown(twice, 2)
+        arrays = twice.fetch(model_name(Domain.NETWORK), 2) / "arrays.safetensors"
+        arrays.write_bytes(arrays.read_bytes()[:-1])
+
+    append(desk.log, *(event(n) for n in range(20)))
+    desk.run(crown_and_damage, desk.append(event(20)), lambda: None)
+    assert releases_of(desk) == [1] * 21
+    (said,) = desk.said
+    assert said.startswith("release 2 is refused: secmesh-network version 2: ")
+
+
+def test_a_release_that_was_promoted_while_nobody_looked_succeeds_the_one_before(desk: Desk, twice: Registry) -> None:
     append(desk.log, *(event(n) for n in range(30)))
     desk.run()
-    desk.registry = Registry(champion)
+    crown(twice, 2)
+    append(desk.log, *(event(n) for n in range(30, 60)))
+    assert desk.run() == 30
+    assert desk.said == ["release 2 scores from here on, after release 1"]
+    assert desk.verdicts()["seq"].to_list() == list(range(60))
+    assert releases_of(desk) == [1] * 30 + [2] * 30
+    found, _ = desk.verdicts(), rollback(twice)
+    assert found["p_online"].equals(score([desk.logs], registry=twice).verdicts.sort("seq")["p_online"])
+
+
+def test_the_first_release_succeeds_a_mesh_of_none(desk: Desk, two_releases: Path) -> None:
+    append(desk.log, *(event(n) for n in range(30)))
+    desk.run()
+    desk.registry = Registry(Home.at(two_releases))
     append(desk.log, event(30))
     assert desk.run() == 1
-    assert desk.said == ["the release or its recipes are others than before: the mesh starts anew"]
-    assert desk.verdicts()["seq"].to_list() == [*range(30), 0]
+    assert desk.said == ["release 1 scores from here on, after no release"]
+    assert desk.verdicts()["seq"].to_list() == list(range(31))
+
+
+def test_an_agent_of_another_recipe_begins_anew_and_says_so(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    append(desk.log, *(event(n) for n in range(30)))
+    with monkeypatch.context() as patched:
+        patched.setattr(following, "manifest_of", lambda agent: {"words": "others"})
+        desk.run()
+    append(desk.log, event(30))
+    assert desk.run() == 1
+    assert desk.said == [f"{domain} has another recipe: its agent knows nothing yet" for domain in Domain]
+    assert desk.verdicts()["seq"].to_list() == list(range(31))
 
 
 class Crash(BaseException):
@@ -243,6 +332,10 @@ def crashing_at(step: int) -> Iterator[list[int]]:
         patched.setattr(books.Journal, "append", counted(books.Journal.append))
         patched.setattr(shutil, "rmtree", counted(shutil.rmtree))
         yield steps
+
+
+def crash() -> None:
+    raise Crash
 
 
 def scene(desk: Desk) -> None:
@@ -315,10 +408,6 @@ def test_events_that_wait_when_the_machine_stops_are_scored_in_their_order(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(following, "BUSY_LOOKS", 1)
-
-    def crash() -> None:
-        raise Crash
-
     append(desk.log, event(0, 100), event(1, 80))
     with pytest.raises(Crash):
         desk.run(desk.append(event(2, 105)), crash, horizon=timedelta(seconds=30))
@@ -326,6 +415,71 @@ def test_events_that_wait_when_the_machine_stops_are_scored_in_their_order(
     desk.run(horizon=timedelta(seconds=30))
     assert desk.uids() == ["e1", "e3", "e0", "e2"]
     assert desk.verdicts()["seq"].to_list() == [0, 1, 2, 3]
+
+
+@pytest.mark.usefixtures("at_once")
+def test_a_run_that_is_stopped_after_a_promotion_goes_on_from_the_very_moment_of_it(
+    desk: Desk, twice: Registry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(following, "BUSY_LOOKS", 1000)
+
+    def lines(begin: int, end: int) -> Callable[[], object]:
+        return desk.append(*(event(n) for n in range(begin, end)))
+
+    def crown_and_write() -> None:
+        crown(twice, 2)
+        lines(40, 60)()
+
+    acts = [lines(20, 40), crown_and_write, lines(60, 80)]
+    append(desk.log, *(event(n) for n in range(20)))
+    with pytest.raises(Crash):
+        desk.run(*acts, crash, horizon=timedelta(seconds=5))
+    desk.run(horizon=timedelta(seconds=5))
+    stopped = desk.output.read_text()
+    for path in desk.output.parent.glob("verdicts*"):
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
+    desk.log.unlink()
+    rollback(twice)
+    append(desk.log, *(event(n) for n in range(20)))
+    desk.run(*acts, lambda: None, horizon=timedelta(seconds=5))
+    assert desk.output.read_text() == stopped
+    assert releases_of(desk) == sorted(releases_of(desk))
+    assert set(releases_of(desk)) == {1, 2}
+    assert desk.uids() == [f"e{n}" for n in range(80)]
+
+
+@pytest.mark.usefixtures("at_once")
+def test_whenever_the_machine_stops_during_a_promotion_each_event_is_in_the_output_once(
+    desk: Desk, twice: Registry
+) -> None:
+    begun = [0]
+
+    def promote() -> None:
+        begun[0] = steps[0]
+        crown(twice, 2)
+
+    def run() -> None:
+        append(desk.log, *(event(n) for n in range(20)))
+        desk.run(promote, desk.append(*(event(n) for n in range(20, 40))))
+
+    def forget() -> None:
+        for path in [desk.log, *desk.output.parent.glob("verdicts*")]:
+            shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+        crown(twice, 1)
+
+    with crashing_at(0) as steps:
+        run()
+    assert set(releases_of(desk)) == {1, 2}
+    for step in range(begun[0] + 1, steps[0] + 1):
+        forget()
+        with crashing_at(step), pytest.raises(Crash):
+            run()
+        written = len(desk.log.read_text().splitlines())
+        append(desk.log, *(event(n) for n in range(written, 40)))
+        desk.run()
+        assert desk.uids() == [f"e{n}" for n in range(40)], step
+        assert desk.verdicts()["seq"].to_list() == list(range(40)), step
+        assert releases_of(desk) == sorted(releases_of(desk)), step
 
 
 # What cannot be
@@ -437,3 +591,26 @@ def test_a_process_goes_on_after_kill_9_rotation_and_ctrl_c(desk: Desk) -> None:
     whole = as_lines(score([desk.log.with_name("a.log.1"), desk.log], registry=desk.registry).verdicts)
     found = [json.loads(line) for line in desk.output.read_text().splitlines()]
     assert without(found, "late", "source", "line") == without(whole, "source", "line")
+
+
+def test_a_process_takes_a_promoted_release_and_goes_on_with_it_after_kill_9(desk: Desk, twice: Registry) -> None:
+    append(desk.log, *(event(n) for n in range(20)))
+    first, number = Process(desk), 20
+    first.wait_for("e19")
+    crown(twice, 2)
+    while 2 not in releases_of(desk):
+        append(desk.log, event(number))
+        first.wait_for(f"e{number}")
+        number += 1
+    append(desk.log, *(event(n) for n in range(number, number + 50)))
+    assert first.stop(signal.SIGKILL)[0] == -signal.SIGKILL
+    append(desk.log, event(number + 50))
+    second = Process(desk)
+    second.wait_for(f"e{number + 50}")
+    code, _, errors = second.stop(signal.SIGINT)
+    assert (code, errors) == (0, "")
+    assert desk.uids() == [f"e{n}" for n in range(number + 51)]
+    assert desk.verdicts()["seq"].to_list() == list(range(number + 51))
+    releases = releases_of(desk)
+    assert releases == sorted(releases)
+    assert set(releases) == {1, 2}
