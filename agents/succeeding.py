@@ -2,11 +2,12 @@
 
 What an agent learns online is of the stream: which names there are, who does what, how usual a score is. It stays with
 whoever watches the stream. What a release was judged for is its encoder, and with it all that tells how usual the
-encoder's answers are: the marginals of its `answers` and the calibrators `offline` and `both`, whose scores mean
-nothing under another encoder. So, domain by domain:
+encoder's answers are: the marginals of its `answers`, the calibrators `offline` and `both`, and those of what its peers
+say, whose scores mean nothing under another encoder; what it tells its peers of entities, too, where it changed its
+language. So, domain by domain:
 
-- Where the recipe is the same, the new encoder comes with these three as the release has them, and all the rest goes
-  on: memories, clock, online detectors and their calibrators, prudence, history.
+- Where the recipe is the same, the new encoder comes with these as the release has them, and all the rest goes on:
+  memories, clock, online detectors and their calibrators, prudence, history.
 - Where the recipe is another, no old number means what it meant, and the agent comes whole from the release.
 - Where the release has no model, the agent goes on without an encoder, for the one it had was not judged with this
   release: to roll back is to be rid of what is rolled back. A mesh is thus always what its release makes of it plus
@@ -16,12 +17,12 @@ nothing under another encoder. So, domain by domain:
 """
 
 import runpy
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from agents.agent import Agent
-from agents.keeping import agent_from, manifest_of
+from agents.keeping import agent_from, check_readers, manifest_of
 from agents.mesh import Mesh
 from agents.recipe import Recipe
 from features.events import Domain
@@ -30,7 +31,7 @@ from features.memory import State
 from models.bundle import JSON, Bundle, BundleRefused
 
 #: The parts of an agent's state that belong to the encoder and not to the stream.
-OF_THE_ENCODER = ("answers", "calibrator.offline", "calibrator.both")
+OF_THE_ENCODER = ("language", "answers", "calibrator.offline", "calibrator.both", "peers")
 
 _RECIPES = Path(__file__).with_name("recipes")
 
@@ -50,6 +51,7 @@ def heirs_of(agents: Mapping[Domain, Agent], bundles: Mapping[Domain, Bundle], r
     whatever a recipe raises that somebody is writing.
     """
     heirs = {domain: _heir(agent, bundles.get(domain), release) for domain, agent in agents.items()}
+    check_readers(heirs)
     return Heirs(release, heirs)
 
 
@@ -67,6 +69,7 @@ def succeed(mesh: Mesh, heirs: Heirs, *, is_first: bool) -> list[Domain]:
         heir.restore(inherited(agent.state(), heir.state(), is_first=is_first))
         heir.notices.extend(agent.notices)
     mesh.agents.update(heirs.agents)
+    mesh.synchronise()
     return whole
 
 
@@ -76,7 +79,7 @@ def go_on(mesh: Mesh, state: State, recipes: Mapping[str, JSON], *, is_first: bo
     `recipes` are the manifests of the agents that `state` is of. The same mesh comes out as if `succeed` had put these
     agents in the place of those.
     """
-    whole, joined = [], {"next": state["next"]}
+    whole, joined = [], {name: array for name, array in state.items() if name.startswith(("next", "began", "clock."))}
     for domain, agent in mesh.agents.items():
         known = agent.state()
         if recipes.get(domain.value) != manifest_of(agent):
@@ -85,6 +88,7 @@ def go_on(mesh: Mesh, state: State, recipes: Mapping[str, JSON], *, is_first: bo
             known = inherited(part(state, domain.value), known, is_first=is_first)
         joined |= under(domain.value, known)
     mesh.restore(joined)
+    mesh.synchronise()
     return whole
 
 
@@ -92,8 +96,9 @@ def inherited(past: State, fresh: State, *, is_first: bool) -> State:
     """What an agent knows that goes on from `past` with the encoder of an agent that knows `fresh`."""
     if is_first and _seen(past) < _seen(fresh):
         return fresh
-    kept = {name: array for name, array in past.items() if not _is_of_the_encoder(name)}
-    return kept | {name: array for name, array in fresh.items() if _is_of_the_encoder(name)}
+    places = OF_THE_ENCODER if past["language"] == fresh["language"] else (*OF_THE_ENCODER, "acquaintances")
+    kept = {name: array for name, array in past.items() if not _is_of(places, name)}
+    return kept | {name: array for name, array in fresh.items() if _is_of(places, name)}
 
 
 def _heir(agent: Agent, bundle: Bundle | None, release: int) -> Agent:
@@ -113,8 +118,8 @@ def _recipe_anew(domain: Domain) -> Recipe:
     return recipe
 
 
-def _is_of_the_encoder(name: str) -> bool:
-    return name.startswith(tuple(f"{place}." for place in OF_THE_ENCODER))
+def _is_of(places: Sequence[str], name: str) -> bool:
+    return name in places or name.startswith(tuple(f"{place}." for place in places))
 
 
 def _seen(state: State) -> int:

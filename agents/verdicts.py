@@ -6,6 +6,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from features.events import ENTITIES, ORIGIN, TIME, Domain
+from features.hashing import hash64
 
 #: The kinds of entity a verdict can name.
 ENTITY_KINDS = ("user", "host", "address", "peer", "process")
@@ -13,18 +14,21 @@ ENTITY_KINDS = ("user", "host", "address", "peer", "process")
 REASON = pl.Struct({"field": pl.String(), "value": pl.String(), "nats": pl.Float32()})
 
 #: One row an event. `score` is what the models found strange, in nats: it orders one stream's events. `p` is its tail
-#: probability among what is usual, `evidence` = -log p in nats, `p_offline` null where no encoder was loaded; `history`
-#: is the share that rests on the principal's own past; `reasons` has the strangest fields first.
+#: probability among what is usual, `evidence` = -log p in nats, `p_offline` null where no encoder was loaded; `p_peers`
+#: is by what the other agents know of its entities, null where none was asked; `history` is the share that rests on the
+#: principal's own past; `reasons` has the strangest fields first.
 VERDICTS = pl.Schema(
     ORIGIN
     | {"seq": pl.Int64(), "time": TIME, "domain": pl.String(), "uid": pl.String(), "activity": pl.String()}
     | {kind: pl.String() for kind in ENTITY_KINDS}
-    | {"score": pl.Float64(), "p_online": pl.Float64(), "p_offline": pl.Float64(), "p": pl.Float64()}
-    | {"evidence": pl.Float64(), "history": pl.Float64()}
+    | {"score": pl.Float64(), "p_online": pl.Float64(), "p_offline": pl.Float64(), "p_peers": pl.Float64()}
+    | {"p": pl.Float64(), "evidence": pl.Float64(), "history": pl.Float64()}
     | {"reasons": pl.List(REASON), "release": pl.Int64()}
 )
 
 _REASONS, _TELLING = 3, 0.5
+#: What an entity's kind is called by when peers ask for it: an address is the same at either end.
+_ASKED = {"user": 1, "host": 2, "address": 3, "peer": 3}
 
 
 def entities(events: pl.DataFrame, domain: Domain) -> list[pl.Expr]:
@@ -38,6 +42,16 @@ def entities(events: pl.DataFrame, domain: Domain) -> list[pl.Expr]:
         launched = pl.when(pl.col("activity_name") == "launch").then(pl.col("process_file_path"))
         columns["process"] = pl.coalesce(launched, columns["process"])
     return [column.alias(kind) for kind, column in columns.items()]
+
+
+def entity_codes(events: pl.DataFrame, domain: Domain) -> NDArray[np.uint64]:
+    """The hash of each event's user, host, address and peer, (B, 4) uint64, 0 where it has none."""
+    named = ENTITIES[domain]
+    code_BE = np.zeros((events.height, len(_ASKED)), np.uint64)
+    for e, (kind, seed) in enumerate(_ASKED.items()):
+        if kind in named:
+            code_BE[:, e] = hash64(events.select(pl.coalesce(*named[kind])).to_series(), seed)
+    return code_BE
 
 
 def reasons(nats_BR: NDArray[np.float64], names: list[str], values: list[pl.Series]) -> pl.Series:

@@ -23,12 +23,10 @@ from rich.progress import track
 from rich.table import Table
 
 from agents.consensus.council import Council
-from agents.keeping import fresh_mesh
-from agents.mesh import Mesh
 from agents.recipe import recipe_of
 from features.events import Domain
 from features.logs import Events, read_logs
-from training.learning import learn
+from training.learning import learn_together
 from training.simulation import simulate, split_time
 
 _TOP = 10
@@ -59,8 +57,7 @@ def _seed(seed: int) -> list[tuple[int, str, int | None, int | None]]:
     at = pl.lit(split_time(summary))
     past = {domain: frame.filter(pl.col("time") < at) for domain, frame in events.items()}
     rest = {domain: frame.filter(pl.col("time") >= at) for domain, frame in events.items()}
-    agents = {domain: learn(recipe_of(domain), frame, seed=seed).agent for domain, frame in past.items()}
-    verdicts = Mesh(fresh_mesh().agents | agents).observe(rest)
+    verdicts = learn_together(past, seed=seed).mesh.observe(rest)
     council = Council()
     council.hear(verdicts)
     whose = {uid: campaign["name"] for campaign in campaigns for uid in campaign["uids"]}

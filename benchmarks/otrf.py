@@ -24,12 +24,10 @@ from rich.table import Table
 from sklearn.metrics import roc_auc_score
 
 from agents.consensus.council import Council
-from agents.keeping import fresh_mesh
 from agents.mesh import Mesh
-from agents.recipe import recipe_of
 from features.events import Domain
 from features.logs import Events, read_logs
-from training.learning import learn
+from training.learning import learn_together
 
 
 @dataclass(frozen=True)
@@ -56,7 +54,7 @@ def main() -> None:
     torch.set_num_threads(1)
     labels = pl.read_parquet(arguments.data / "labels.parquet")
     read = {name: read_logs([path]).events for name, path in track(captures(arguments.data, labels), "reading")}
-    fold_of = _folds(list(read), arguments.folds, arguments.seed)
+    fold_of = folds(list(read), arguments.folds, arguments.seed)
     results = [
         result
         for fold in track(range(arguments.folds), "folds")
@@ -72,7 +70,7 @@ def captures(data: Path, labels: pl.DataFrame) -> list[tuple[str, Path]]:
     return [(name, archives[name]) for name in oldest]
 
 
-def _folds(captures: list[str], folds: int, seed: int) -> Mapping[str, int]:
+def folds(captures: list[str], folds: int, seed: int) -> Mapping[str, int]:
     chance = np.random.default_rng(seed)
     return dict(zip(sorted(captures), (chance.permutation(len(captures)) % folds).tolist(), strict=True))
 
@@ -89,19 +87,14 @@ def _fold(
     for name, events in captures.items():
         if fold_of[name] == fold:
             mesh.restore(known)
-            for agent in mesh.agents.values():
-                agent.wake()
+            mesh.wake()
             results.append(_result(name, events, mesh.observe(events), labels, naive.copy()))
     return results
 
 
 def _taught(captures: list[Events], seed: int) -> Mesh:
-    agents = {}
-    for domain in Domain:
-        frames = [events[domain] for events in captures if domain in events]
-        if frames:
-            agents[domain] = learn(recipe_of(domain), pl.concat(frames), seed=seed).agent
-    return Mesh(fresh_mesh().agents | agents)
+    frames = {domain: [events[domain] for events in captures if domain in events] for domain in Domain}
+    return learn_together({domain: pl.concat(found) for domain, found in frames.items() if found}, seed=seed).mesh
 
 
 def _result(name: str, events: Events, verdicts: pl.DataFrame, labels: pl.DataFrame, naive: Counter[str]) -> Result:

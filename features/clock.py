@@ -22,6 +22,11 @@ class Clock:
         """Active seconds at each event, (B,) float64, from its time in microseconds."""
         return _advance(self._hands, time_B, self._longest_us)
 
+    @property
+    def seconds(self) -> float:
+        """The active second of the latest event."""
+        return float(self._hands[1] / 1e6)
+
     def wait(self) -> None:
         """Take the next event as happening now, whatever its time: how a stored memory wakes up."""
         self._hands[0] = -1

@@ -53,17 +53,19 @@ def inlined(function: Compiled) -> Compiled:
     return cast(Compiled, njit(cache=True, forceinline=True, **_UNCOUNTED)(function))
 
 
-def empty_memory(slots: int, *half_lives: float) -> Memory:
+def empty_memory(slots: int, *half_lives: float, kept: int = 0) -> Memory:
     """A memory of nothing with a count for each half-life in seconds, and of at most `slots` keys, eight or more.
 
-    Raises ValueError where `slots` is not eight times a power of two.
+    Beside these each key has `kept` numbers that do not fade. Raises ValueError where `slots` is not eight times a
+    power of two.
     """
     most = slots // WAYS
     if most < 1 or most * WAYS != slots or most & (most - 1):
         raise ValueError(f"slots of a memory: expected eight times a power of two, not {slots}")
     half_lives_C = np.array(half_lives)
     size = np.array([min(most, _FIRST_BUCKETS), 0])
-    counts_SC = _zeros(slots * half_lives_C.size, np.float32).reshape(slots, -1)
+    columns = half_lives_C.size + kept
+    counts_SC = _zeros(slots * columns, np.float32).reshape(slots, columns)
     return Memory(_zeros(slots, np.uint64), counts_SC, _zeros(slots, np.float64), half_lives_C, size)
 
 
@@ -85,15 +87,18 @@ def memory_state(memory: Memory, name: str) -> State:
 
 
 def restore_memory(memory: Memory, state: State, name: str) -> None:
-    """Remember what `state` holds under `name`, and nothing else."""
+    """Remember what `state` holds under `name`, and nothing else; ValueError where it is not of such a table."""
+    at_O, buckets = state[f"{name}.at"].astype(np.int64), int(state[f"{name}.buckets"][0])
+    most = memory.keys_S.size // WAYS
+    if not 1 <= buckets <= most or buckets & (buckets - 1) or not ((at_O >= 0) & (at_O < buckets * WAYS)).all():
+        raise ValueError(f"{name}: expected slots of 1 to {most} buckets, a power of two, not {buckets}")
     in_use = slice(int(memory.size[0]) * WAYS)
     for array in (memory.keys_S, memory.counts_SC, memory.when_S):
         array[in_use] = 0
-    at_O = state[f"{name}.at"]
     memory.keys_S[at_O] = state[f"{name}.keys"]
     memory.counts_SC[at_O] = state[f"{name}.counts"]
     memory.when_S[at_O] = state[f"{name}.when"]
-    memory.size[:] = state[f"{name}.buckets"][0], at_O.size
+    memory.size[:] = buckets, at_O.size
 
 
 @inlined

@@ -31,14 +31,32 @@ class Ask:
 
 
 @dataclass(frozen=True)
+class Answers:
+    """Of B events: the nats of every question, the encoder's hidden vectors, and what peers read of these."""
+
+    nats_BQ: NDArray[np.float64]
+    hidden_BH: NDArray[np.float32]
+    vector_BW: NDArray[np.float32]
+
+
+@dataclass(frozen=True)
 class Offline:
     """A vocabulary and the encoder trained over it."""
 
     vocabulary: Vocabulary
     encoder: Encoder
 
+    @property
+    def language(self) -> int:
+        """The number of the language that its vectors are in."""
+        return int(self.encoder.language)
+
     def surprisals(self, codes: Codes) -> NDArray[np.float64]:
-        """(B, Q) nats of every question; equal events are asked once.
+        """(B, Q) nats of every question."""
+        return self.answer(codes).nats_BQ
+
+    def answer(self, codes: Codes) -> Answers:
+        """What the encoder makes of each event; equal events are asked once.
 
         The encoder sees blocks of one fixed shape, so that a matrix product rounds an event's numbers the same way
         whatever it is asked together with: any cut of the stream gives the same bits.
@@ -50,9 +68,12 @@ class Offline:
         code_UK = np.zeros((blocks * _ROWS, code_BK.shape[1]), np.int64)
         code_UK[: first_U.size] = code_BK[first_U]
         with torch.inference_mode():
-            parts = [self.encoder(block_RK) for block_RK in torch.split(torch.from_numpy(code_UK), _ROWS)]
-        nats_UQ: NDArray[np.float32] = torch.cat(parts).numpy()
-        return nats_UQ[back_B].astype(np.float64)
+            blocks_RK = torch.split(torch.from_numpy(code_UK), _ROWS)
+            nats_UQ: NDArray[np.float32] = torch.cat([self.encoder(block_RK) for block_RK in blocks_RK]).numpy()
+            hidden = [self.encoder.hidden(block_RK) for block_RK in blocks_RK]
+            vector_UW: NDArray[np.float32] = torch.cat([self.encoder.vectors(block) for block in hidden]).numpy()
+            hidden_UH: NDArray[np.float32] = torch.cat(hidden).numpy()
+        return Answers(nats_UQ[back_B].astype(np.float64), hidden_UH[back_B], vector_UW[back_B])
 
     def arrays(self) -> State:
         """Everything as plain arrays."""

@@ -187,8 +187,9 @@ def serve(
         warn([loaded.warning] if loaded.warning else [])
         with endpoint.listening(host, port) as (socket, url):
             print(f"listening on {url}; stop with Ctrl-C", flush=True)
-            with suppress(KeyboardInterrupt):  # how people stop it
-                endpoint.serve(endpoint.Lookout(loaded.mesh, loaded.release), at.var, socket)
+            lookout = endpoint.Lookout(loaded.mesh, loaded.release)
+            with suppress(KeyboardInterrupt), lookout.succeeding(Registry(at), warn):  # how people stop it
+                endpoint.serve(lookout, at.var, socket)
 
 
 def _as_told(format: str | None, unmapped: float | None) -> list[str]:

@@ -21,7 +21,7 @@ from serving.refusals import refuse_none
 #: The columns of a file of verdicts, in order.
 COLUMNS = (
     *("source", "member", "line", "time", "domain", "uid", *ENTITY_KINDS),
-    *("score", "p_online", "p_offline", "p", "evidence", "history", "reasons", "seq", "activity", "release"),
+    *("score", "p_online", "p_offline", "p_peers", "p", "evidence", "history", "reasons", "seq", "activity", "release"),
 )
 
 _BATCH = 50_000

@@ -11,7 +11,7 @@ ROOT = Path(__file__).parents[1]
 PACKAGES = ("agents", "features", "models", "serving", "training")
 FILES = sorted(path for name in PACKAGES for path in (ROOT / name).rglob("*.py"))
 #: Ways to run what was meant to be data.
-LOADERS = re.compile(r"pickle|joblib|torch\.load|load_model|pyfunc|yaml\.load")
+LOADERS = re.compile(r"pickle|joblib|torch\.load|load_model|(?<!_load_)pyfunc|yaml\.load")
 
 
 def name_of(path: Path) -> str:

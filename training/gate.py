@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from types import MappingProxyType
 from typing import Literal
 
@@ -9,7 +10,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from agents.keeping import fresh_mesh, manifest_of, mesh_from
+from agents.keeping import fresh_mesh, manifest_of, part_of_mesh_from
 from agents.mesh import Mesh
 from agents.verdicts import VERDICTS
 from features.events import Domain
@@ -118,10 +119,11 @@ class Decision:
 
 @dataclass(frozen=True)
 class Reigning:
-    """The champion's mesh, and of which of its agents there is something to say."""
+    """The champion's mesh, of which of its agents there is something to say, and the newest event it learned from."""
 
     mesh: Mesh
     notes: Mapping[Domain, str]
+    until: datetime | None = None
 
 
 @dataclass(frozen=True)
@@ -140,7 +142,14 @@ def reigning(bundles: Mapping[Domain, Bundle], release: int) -> Reigning:
     notes = {d: "the champion has no model of it: compared with an agent that knows nothing" for d in Domain}
     notes |= {d: "its recipe changed: compared with an agent that knows nothing" for d in bundles}
     kept = {domain: bundle for domain, bundle in bundles.items() if fits[domain]}
-    return Reigning(mesh_from(kept, release), {d: note for d, note in notes.items() if d not in kept})
+    until = max((told for bundle in bundles.values() if (told := _until(bundle))), default=None)
+    return Reigning(part_of_mesh_from(kept, release), {d: n for d, n in notes.items() if d not in kept}, until)
+
+
+def _until(bundle: Bundle) -> datetime | None:
+    """The newest event that a model says it learned from."""
+    trained = bundle.manifest.get("trained")
+    return datetime.fromisoformat(trained["until"]) if trained else None
 
 
 def judge(
@@ -187,8 +196,7 @@ def _shadows(mesh: Mesh, events: Events, mixed: Events) -> dict[Domain, _Shadow]
     before = mesh.state()
 
     def scored(stream: Events) -> pl.DataFrame:
-        for agent in mesh.agents.values():
-            agent.wake()
+        mesh.wake()
         verdicts = pl.concat([pl.DataFrame(schema=VERDICTS), *(mesh.observe(batch) for batch in cut(stream, _BATCH))])
         mesh.restore(before)
         return verdicts.select("domain", "uid", "p")

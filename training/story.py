@@ -27,22 +27,21 @@ EXPERIMENT = "secmesh"
 
 @dataclass(frozen=True)
 class Story:
-    """What is to be told of one agent's training; `seconds` is how long it took."""
+    """What is to be told of one agent's training."""
 
     recipe: Recipe
     lineage: Lineage
     settings: Mapping[str, object]
     learned: Learned
-    seconds: float
 
     @property
     def measures(self) -> dict[str, float]:
         """How it ended, and how much of the stream was called strange."""
         p_B = self.learned.verdicts["p"].to_numpy()
         shares = {f"share_p_{level}": float(np.mean(p_B <= level)) for level in (0.01, 0.001)}
-        fit, rate = self.learned.fit, self.lineage.rows / self.seconds
+        fit = self.learned.fit
         ends = {"final_loss": fit.loss[-1], "final_later_loss": fit.later_loss[-1]}
-        return ends | shares | {"events_per_second": rate}
+        return ends | shares
 
     @property
     def vocabulary(self) -> dict[str, int]:

@@ -58,7 +58,7 @@ def _teach(registry: Registry, domain: Domain, events: Events, seed: int) -> int
     recipe, lineage, settings = recipe_of(domain), lineage_of(events[domain]), {"seed": seed, "epochs": 2}
     with registry.run(EXPERIMENT, f"train {domain}", settings, origin("a test")) as run:
         tell_data(recipe, lineage, run)
-        story = Story(recipe, lineage, settings, learn(recipe, events[domain], seed=seed, epochs=2), seconds=2.0)
+        story = Story(recipe, lineage, settings, learn(recipe, events[domain], seed=seed, epochs=2))
         tell(story, run)
         return keep(story, events[domain], registry, run)
 

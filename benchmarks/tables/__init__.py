@@ -1,0 +1,1 @@
+"""The offline detector of tables against PyOD and scikit-learn."""
