@@ -25,13 +25,12 @@ from rich.table import Table
 from river.anomaly import HalfSpaceTrees
 
 from agents.consensus.council import Council
-from agents.keeping import fresh_mesh
 from agents.mesh import Mesh
 from agents.recipe import recipe_of
 from features.events import Domain
 from features.featurizer import Featurizer, squashed
 from features.logs import Events, read_logs
-from training.learning import learn
+from training.learning import learn_together
 from training.simulation import simulate
 
 _LOOPED = 5_000
@@ -47,7 +46,7 @@ def main() -> None:
         simulate(Path(folder), seed=1)
         events = read_logs(sorted(Path(folder).glob("*.jsonl"))).events
     past, rest = _halves(events)
-    mesh = Mesh(fresh_mesh().agents | {d: learn(recipe_of(d), frame, seed=0).agent for d, frame in past.items()})
+    mesh = learn_together(past, seed=0).mesh
     known = mesh.state()
     x_BF = _features(rest[Domain.ENDPOINT])
     ours, council, rivers = [], [], []
