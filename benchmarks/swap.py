@@ -120,7 +120,7 @@ def _releases(logs: Path, registry: Registry) -> list[Release]:
     """Two releases of all domains; the second is the champion."""
     events = read_logs(sorted(logs.glob("*.jsonl"))).events
     past = {domain: frame.head(frame.height // 2) for domain, frame in events.items()}
-    releases = [train(past, registry, seed=seed, epochs=2) for seed in (0, 1)]
+    releases = [train(past, registry, seed=seed, epochs=2).release for seed in (0, 1)]
     promote(registry, releases[1], reason="a measurement")
     return releases
 

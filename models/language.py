@@ -50,7 +50,9 @@ def translated(
     whole = float(np.square((older_UW - share_U @ older_UW) * root_U).sum())
     basis_HW = answer_HW[:-1]
     centre_H = -np.linalg.lstsq(basis_HW.T, answer_HW[-1], rcond=None)[0]
-    return Spoken(centre_H.astype(np.float32), basis_HW.astype(np.float32), number, lost / whole if whole > _FAINT else 0.0)
+    return Spoken(
+        centre_H.astype(np.float32), basis_HW.astype(np.float32), number, lost / whole if whole > _FAINT else 0.0
+    )
 
 
 def speak(encoder: Encoder, spoken: Spoken) -> None:

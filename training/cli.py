@@ -11,7 +11,6 @@ from agents.terminal import bars, fail, in_plain_words, inert, warn
 from models.home import Home
 from training.progress import adding, lessons
 
-_MOST_REFUSALS = 5
 _MOVED = "`secmesh models` says which release is the champion"
 
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_show_locals=False)
@@ -34,26 +33,40 @@ def train(
         list[str] | None, typer.Argument(metavar="[DOMAIN]...", help="What to train; else all that the logs hold.")
     ] = None,
     format: Annotated[str, typer.Option(help="The format of the logs; auto finds it from their content.")] = "auto",
+    since: Annotated[str | None, typer.Option(help="Learn from events of this ISO date or time on, in UTC.")] = None,
+    until: Annotated[str | None, typer.Option(help="Learn from events before this ISO date or time, in UTC.")] = None,
+    sweep: Annotated[int, typer.Option(min=0, help="Try so many settings for each domain, and keep the best.")] = 0,
+    device: Annotated[str, typer.Option(help="Where to fit: auto, cpu, cuda or mps.")] = "auto",
     seed: Seed = 0,
     home: HomeOption = None,
 ) -> None:
     """Learn from past logs, register the models, and make them the champion release."""
-    from features.logs import read_logs  # polars and numba: 1 s
     from models.registry import Registry  # numpy
     from training import jobs  # torch: 2 s
+    from training.checkpoints import GO_ON, resumable
+    from training.fitting import device_of
+    from training.shelf import key_of, shelve, span_of
 
     domains, paths = _told_apart(words or [], data)
-    with in_plain_words("the champion is the one from before; the same command starts again"), bars() as told:
-        read = adding(told, "reading")
-        logs = read_logs(paths, format, lambda chunk: read(chunk.records))
-        warn(_refusals(logs.refused.select("source", "line", "reason").rows()))
-        events = {domain: frame for domain, frame in logs.events.items() if domain in domains or not domains}
-        warn(f"the logs hold no {domain} events" for domain in domains if domain not in events)
-        release = jobs.train(events, Registry(Home.at(home)), seed=seed, told=lessons(list(events), told))
-    for domain, version in release.versions.items():
-        learned = f"learned from {events[domain].height:,} events" if domain in events else "as before"
+    at = Home.at(home)
+    with in_plain_words(f"the champion is the one from before; {GO_ON}"), bars() as told:
+        span, place = span_of(since, until), device_of(device)
+        with resumable(at.var / "training" / key_of(paths, format, span)) as folder:
+            read = adding(told, "reading")
+            shelf = shelve(paths, folder / "shelf", format=format, span=span, told=lambda chunk: read(chunk.records))
+            warn(_refusals(shelf.refusals, shelf.refused))
+            warn(f"the logs hold no {domain} events" for domain in domains if domain not in shelf.rows)
+            warn(_outside(shelf.seen - sum(shelf.rows.values()), shelf.seen))
+            taught = [domain for domain in shelf.rows if domain in domains or not domains]
+            heard = lessons(taught, told)
+            registry = Registry(at)
+            outcome = jobs.train(
+                shelf, registry, taught, seed=seed, told=heard, heard=told, sweep=sweep, device=place, folder=folder
+            )
+    for domain, version in outcome.release.versions.items():
+        learned = f"learned from {shelf.rows[domain]:,} events" if domain in taught else "as before"
         print(f"{domain:>10}: version {version}, {learned}")
-    print(f"release {release.number} is the champion; next: `secmesh rank` with newer logs")
+    print("\n".join(outcome.in_words()))
 
 
 @app.command()
@@ -178,12 +191,17 @@ def _told_apart(words: Sequence[str], data: Sequence[str]) -> tuple[list[str], l
     return domains, [*data, *paths]
 
 
-def _refusals(rows: Sequence[tuple[str, int | None, str]]) -> Iterator[str]:
+def _refusals(first: Sequence[tuple[str, int | None, str]], all: int) -> Iterator[str]:
     """A line for each of the first refused records, and how many more there are."""
-    for source, line, reason in rows[:_MOST_REFUSALS]:
+    for source, line, reason in first:
         yield f"{source}{'' if line is None else f' line {line}'}: {reason}"
-    if len(rows) > _MOST_REFUSALS:
-        yield f"and {len(rows) - _MOST_REFUSALS:,} more refused records; all others are used"
+    if all > len(first):
+        yield f"and {all - len(first):,} more refused records; all others are used"
+
+
+def _outside(events: int, all: int) -> Iterator[str]:
+    if events:
+        yield f"{events:,} of {all:,} events are not between --since and --until"
 
 
 def _summary(found: Mapping[str, int | None], events: int, seconds: Mapping[str, float]) -> Iterator[str]:

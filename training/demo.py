@@ -81,7 +81,9 @@ def demo(
     with laps("reading"):
         before, after = _parted(_read(logs, summary.events, told), split_time(summary))
     with laps("learning"):
-        release = train(before, registry, seed=seed, epochs=epochs, told=lessons(list(before), told))
+        release = train(
+            before, registry, seed=seed, epochs=epochs, told=lessons(list(before), told), is_compared=False
+        ).release
     with laps("scoring"):
         bundles = load(registry, release)
         verdicts, threats = _stream(after, mesh_from(bundles, release.number), told)

@@ -12,6 +12,7 @@ from typer.testing import CliRunner, Result
 import training.demo
 import training.jobs
 from features.events import Domain
+from features.logs import read_logs
 from models import bundle, champions, releases
 from models.home import Home
 from models.registry import Registry
@@ -89,6 +90,36 @@ def test_good_records_are_learned_from_and_bad_ones_named(tmp_path: Path, logs: 
     assert "and 3 more refused records" in result.stderr
 
 
+def test_only_events_between_two_times_are_learned_from(logs: Path, registry: Registry) -> None:
+    times = read_logs([logs / "dns.jsonl"]).events[Domain.DNS]["time"]
+    since, until = times[100].isoformat(), times[200].isoformat()
+    wanted = ((times >= times[100]) & (times < times[200])).sum()
+    span = ["--since", since, "--until", until, "--home", registry.home.var.parent]
+    result = run("train", "--data", logs / "dns.jsonl", *span)
+    assert result.exit_code == 0, result.output
+    assert f"learned from {wanted} events" in result.stdout
+    assert f"{300 - wanted} of 300 events are not between --since and --until" in result.stderr
+
+
+def test_a_stopped_training_goes_on_with_the_same_command_and_then_leaves_nothing_behind(
+    logs: Path, registry: Registry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    command = ["train", "--data", logs / "dns.jsonl", "--home", registry.home.var.parent]
+    kept = registry.home.var / "training"
+
+    def stopped(*args: object, **settings: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as stopping:
+        stopping.setattr("training.jobs.fit_counted", stopped)
+        assert run(*command).exit_code == 130
+    assert list(kept.iterdir())
+    monkeypatch.setattr("training.shelf.read", lambda *_: pytest.fail("the logs were read again"))
+    again = run(*command)
+    assert again.exit_code == 0, again.output
+    assert not list(kept.iterdir())
+
+
 def test_a_domain_that_the_logs_lack_is_named(logs: Path, registry: Registry) -> None:
     result = run("train", "dns", "web", "--data", logs / "dns.jsonl", "--home", registry.home.var.parent)
     assert result.exit_code == 0
@@ -109,16 +140,22 @@ def test_logs_without_an_event_train_nothing(tmp_path: Path) -> None:
         (["train", "--data", "/no/such/log"], "/no/such/log"),
         (["train", "dsn", "--data", "/dev/null"], "dsn: neither a domain (identity, network, dns"),
         (["train", "--data", "/dev/null", "--format", "xml"], "format 'xml' is not known"),
+        (["train", "--data", "/dev/null", "--since", "yesterday"], "--since 'yesterday': expected an ISO date"),
+        (["train", "--data", "/dev/null", "--device", "abacus"], "device 'abacus' is not here"),
         (["simulate", "--out", "{tmp}/out", "--campaigns", "/no/such/folder"], "/no/such/folder"),
         (["demo", "--home", "{tmp}", "--campaigns", "/no/such/folder"], "/no/such/folder"),
     ],
 )
-def test_what_cannot_be_done_as_asked_is_one_line_and_code_2(tmp_path: Path, arguments: list[str], told: str) -> None:
+def test_what_cannot_be_done_as_asked_is_one_line_and_code_2(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str], told: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
     result = run(*(argument.format(tmp=tmp_path) for argument in arguments))
     assert result.exit_code == 2
     assert len(result.stderr.splitlines()) == 1
     assert result.stderr.startswith("error: ")
     assert told in result.stderr
+    assert not (tmp_path / "var" / "training").exists()
 
 
 def test_a_place_that_cannot_be_written_is_one_line_and_code_1(tmp_path: Path) -> None:
@@ -132,7 +169,7 @@ def test_a_place_that_cannot_be_written_is_one_line_and_code_1(tmp_path: Path) -
 @pytest.mark.parametrize(
     ("command", "hint"),
     [
-        (["train", "--data", "{logs}"], "the champion is the one from before"),
+        (["train", "--data", "{logs}", "--home", "{tmp}"], "the same command goes on where it stopped"),
         (["simulate", "--out", "{tmp}/out"], "the same command writes it anew"),
         (["demo", "--home", "{tmp}"], "the same command starts again"),
     ],
@@ -143,7 +180,7 @@ def test_ctrl_c_says_how_to_go_on(
     def stopped(*args: object, **settings: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("features.logs.read_logs", stopped)
+    monkeypatch.setattr("training.shelf.read", stopped)
     monkeypatch.setattr("training.simulation.simulate", stopped)
     monkeypatch.setattr("training.demo.simulate", stopped)
     result = run(*(word.format(tmp=tmp_path, logs=logs) for word in command))
