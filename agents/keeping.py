@@ -12,6 +12,11 @@ from models.bundle import JSON, Bundle, BundleRefused
 from models.offline import Offline, offline_from
 from models.reader import arrays_of_reader, reader_from
 
+_MISREADS = (
+    "the {domain} model was fitted to read another {peer} model than the one beside it: "
+    "train all domains together with `secmesh train`, naming none"
+)
+
 
 def arrays_of(agent: Agent) -> State:
     """All that an agent knows, offline and online."""
@@ -78,10 +83,16 @@ def check_readers(agents: Mapping[Domain, Agent]) -> None:
     """Raise BundleRefused where an agent reads a peer whose encoder now speaks another language."""
     for domain, agent in agents.items():
         for peer in _misread(agent, agents):
-            raise BundleRefused(
-                f"the {domain} model was fitted to read another {peer} model than the one beside it: "
-                "train all domains together with `secmesh train`, naming none"
-            )
+            raise BundleRefused(_MISREADS.format(domain=domain, peer=peer))
+
+
+def check_inherited(bundles: Mapping[Domain, Bundle], agents: Mapping[Domain, Agent]) -> None:
+    """Raise BundleRefused where a stored model was fitted to read another peer than the new agent beside it."""
+    for domain, bundle in bundles.items():
+        fitted = dict(zip(Domain, bundle.arrays.get("reader.languages", ()), strict=False))
+        for peer, agent in agents.items():
+            if peer != domain and fitted.get(peer, 0) not in (0, agent.language):
+                raise BundleRefused(_MISREADS.format(domain=domain, peer=peer))
 
 
 def _misread(agent: Agent, agents: Mapping[Domain, Agent]) -> list[Domain]:

@@ -44,7 +44,7 @@ class Peers:
         """Judge B events by their context; `own_B` are the nats of their own agent, (B,)."""
         alarm_B = context.alarm_ND.sum(axis=1, dtype=np.float64)
         amiss_B, other_B = mismatch(reader, hidden_BH, context.told_NDC, self._last_DC)
-        self._last_DC = np.concatenate([self._last_DC[None], context.told_NDC])[-1]
+        self._last_DC = np.concatenate([self._last_DC[None], context.told_NDC])[-1].copy()
         weight_B = _weigh(alarm_B, amiss_B, other_B, self._recent)
         p_alarm_B = self._calibrators["alarm"].observe(alarm_B)
         p_mismatch_B = self._calibrators["mismatch"].observe(amiss_B)

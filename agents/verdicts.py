@@ -51,6 +51,7 @@ def entity_codes(events: pl.DataFrame, domain: Domain) -> NDArray[np.uint64]:
     for e, (kind, seed) in enumerate(_ASKED.items()):
         if kind in named:
             code_BE[:, e] = hash64(events.select(pl.coalesce(*named[kind])).to_series(), seed)
+    code_BE[code_BE[:, -1] == code_BE[:, -2], -1] = 0  # the same address at both ends
     return code_BE
 
 

@@ -11,7 +11,7 @@ from models.context import WIDTH
 from models.encoder import Encoder
 
 #: The share of what peers read that a newer encoder may say otherwise.
-DRIFT = 0.1
+DRIFT = 0.25
 _FAINT = 1e-6
 
 

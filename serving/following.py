@@ -115,7 +115,9 @@ class Run:
         if kept is None:
             return
         state, about = part(dict(kept.arrays), "mesh"), _about(self._mesh, self._release)
-        if {name: kept.manifest.get(name) for name in about} == about:
+        if "began" not in state:
+            self._say(["what was kept is of an older secmesh: the mesh starts anew"], "warning")
+        elif {name: kept.manifest.get(name) for name in about} == about:
             self._mesh.restore(state)
         else:
             self._follow_on(state, kept.manifest)

@@ -4,20 +4,19 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from agents.keeping import offline_before
-from agents.mesh import Mesh
+from agents.keeping import check_inherited, offline_before, part_of_mesh_from
 from agents.recipe import recipe_of
 from agents.terminal import Told as Heard
 from features.events import Domain
 from features.logs import Events
-from models.bundle import BundleRefused
+from models.bundle import Bundle, BundleRefused
 from models.registry import NoRegistry, Registry, Run
 from models.releases import Release, champion, load, note, promote, publish
 from models.signing import KeyRefused
 from training.counting import Counted
 from training.fitting import EPOCHS, Fit, Settings, device_of, fit_counted
 from training.gate import Decision, Reigning, judge, reigning
-from training.learning import NOTHING, Before, Learned, learn_together, watch
+from training.learning import NOTHING, Before, Learned, Lesson, learn_together, watch
 from training.lineage import NothingToLearn
 from training.past import Past, past_of
 from training.progress import adding, unheard
@@ -84,7 +83,8 @@ def train(
         teacher = _Teacher(registry, job, seed, epochs, sweep, device, folder, told, heard)
         watched = adding(heard, "watching", sum(older.rows.values()))
         lesson = learn_together(older, taught, before, seed=seed, teach=teacher.teach, watched=watched)
-        decision = _decided(known, lesson.mesh, newest, seed)
+        decision = _decided(known, lesson, newest, seed)
+        check_inherited(_inherited(registry, lesson), {d: learned.agent for d, learned in lesson.learned.items()})
         versions = {d: _keep(learned, past, settings, registry, job) for d, learned in lesson.learned.items()}
         release = publish(registry, job, versions, decision.metrics())
         _tell(release, decision, registry, job)
@@ -145,9 +145,20 @@ def _before(registry: Registry) -> tuple[Reigning | None, Before]:
         return None, NOTHING
     bundles = load(registry, base)
     known = reigning(bundles, base.number)
-    agents = {domain: agent for domain, agent in known.mesh.agents.items() if domain not in known.notes}
+    kept = {domain: bundle for domain, bundle in bundles.items() if domain not in known.notes}
+    agents = part_of_mesh_from(kept, base.number).agents  # not those of the champion's mesh, which is to be compared
     encoders = {d: found for d, kept in bundles.items() if (found := offline_before(kept, recipe_of(d)))}
-    return known, Before(agents, encoders)
+    return known, Before({domain: agents[domain] for domain in kept}, encoders)
+
+
+def _inherited(registry: Registry, lesson: Lesson) -> dict[Domain, Bundle]:
+    """The champion's models that a release with what was learned would hold, too."""
+    try:
+        base = champion(registry)
+        bundles = load(registry, base) if base else {}
+    except (NoRegistry, BundleRefused, KeyRefused):  # what is refused hands nothing on
+        return {}
+    return {domain: bundle for domain, bundle in bundles.items() if domain not in lesson.learned}
 
 
 def _parted(past: Past, taught: Collection[Domain]) -> tuple[Past, Events]:
@@ -156,20 +167,20 @@ def _parted(past: Past, taught: Collection[Domain]) -> tuple[Past, Events]:
     return (older, newest) if any(domain in older.rows for domain in taught) else (past, {})
 
 
-def _decided(known: Reigning | None, challenger: Mesh, newest: Events, seed: int) -> Decision:
+def _decided(known: Reigning | None, lesson: Lesson, newest: Events, seed: int) -> Decision:
     """The gate's word; then the new agents watch the newest events, too.
 
     Where the champion learned from these before, they watch first, so that neither side is at an advantage.
     """
     if known is None:
-        return judge(None, challenger, newest, seed=seed)
+        return judge(None, lesson.mesh, newest, seed=seed)
     begins = min((frame["time"][0] for frame in newest.values()), default=None)
     has_seen = known.until is not None and begins is not None and known.until >= begins
     if has_seen:
-        watch(challenger, newest)
-    decision = judge(known.mesh, challenger, newest, seed=seed, notes=known.notes)
+        watch(lesson.mesh, newest, lesson.learned)
+    decision = judge(known.mesh, lesson.mesh, newest, seed=seed, notes=known.notes)
     if not has_seen:
-        watch(challenger, newest)
+        watch(lesson.mesh, newest, lesson.learned)
     return decision
 
 

@@ -1,7 +1,8 @@
 """Teaches agents from past events: fits their encoders, lets them watch the past go by, then read each other."""
 
 from collections import deque
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
@@ -104,22 +105,34 @@ def learn_together(
     agents = {domain: before.agents.get(domain) or Agent(recipe_of(domain)) for domain in Domain}
     agents |= {domain: Agent(recipe_of(domain), fitted.offline) for domain, fitted in fits.items()}
     mesh = Mesh(agents, shares=shares)
-    looked = _looked(mesh, past, watched)
-    if shares:
-        languages = [agent.language for agent in agents.values()]
-        for place, domain in enumerate(Domain):
-            if domain in fits:
-                agents[domain].reader = acquaint(*_seen(looked, domain), languages, place, seed=seed)
-        check_readers(agents)
-    verdicts = pl.concat([mesh.judge(one) for one in looked])
+    with resting(mesh, fits):
+        looked = _looked(mesh, past, watched)
+        if shares:
+            languages = [agent.language for agent in agents.values()]
+            for place, domain in enumerate(Domain):
+                if domain in fits:
+                    agents[domain].reader = acquaint(*_seen(looked, domain), languages, place, seed=seed)
+            check_readers(agents)
+        verdicts = pl.concat([mesh.judge(one) for one in looked])
     of = {domain: verdicts.filter(pl.col("domain") == domain.value) for domain in fits}
     return Lesson({domain: Learned(agents[domain], fitted, of[domain]) for domain, fitted in fits.items()}, mesh)
 
 
-def watch(mesh: Mesh, events: Events) -> None:
-    """Let a mesh learn online from later events."""
-    for batch in cut(events, _BATCH):
-        mesh.observe(batch)
+def watch(mesh: Mesh, events: Events, taught: Collection[Domain]) -> None:
+    """Let the agents of a mesh that were taught learn online from later events."""
+    with resting(mesh, taught):
+        for batch in cut(events, _BATCH):
+            mesh.observe(batch)
+
+
+@contextmanager
+def resting(mesh: Mesh, taught: Collection[Domain]) -> Iterator[None]:
+    """Let all agents look, and those that are not taught be afterwards as they were before: they have seen it."""
+    others = {domain: agent.state() for domain, agent in mesh.agents.items() if domain not in taught}
+    yield
+    for domain, state in others.items():
+        mesh.agents[domain].restore(state)
+    mesh.synchronise()
 
 
 def _fitted(domains: Sequence[Domain], past: Past, before: Before, teach: Teach) -> dict[Domain, Fit]:

@@ -4,13 +4,14 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 import pytest
 import torch
 from polars.testing import assert_frame_equal
 
 from agents.agent import Agent
-from agents.keeping import agent_from, arrays_of, fresh_mesh, manifest_of, mesh_from
+from agents.keeping import agent_from, arrays_of, check_inherited, fresh_mesh, manifest_of, mesh_from
 from agents.recipe import Recipe, recipe_of
 from features.events import Domain
 from features.featurizer import Featurizer
@@ -93,3 +94,20 @@ def test_a_mesh_has_six_agents_whatever_a_release_lacks(tmp_path: Path, stream: 
     verdicts = mesh.observe({Domain.DNS: events, Domain.WEB: stream(Domain.WEB, 1, 5)})
     releases = verdicts.group_by("domain").agg(pl.col("release").first()).sort("domain")
     assert releases.rows() == [("dns", 5), ("web", None)]
+
+
+def test_a_kept_model_that_reads_what_a_new_peer_does_not_say_is_refused() -> None:
+    languages = np.array([5 if domain is Domain.DNS else 0 for domain in Domain])
+    stored = {Domain.IDENTITY: Bundle({"reader.languages": languages}, {}, "")}
+    silent = {Domain.DNS: Agent(recipe_of(Domain.DNS))}
+    with pytest.raises(BundleRefused, match=r"the identity model was fitted to read another dns model .* naming none"):
+        check_inherited(stored, silent)
+    check_inherited(stored, {Domain.WEB: Agent(recipe_of(Domain.WEB))})
+
+
+def test_a_bundle_whose_arrays_do_not_fit_its_recipe_is_refused_with_a_remedy(tmp_path: Path) -> None:
+    agent = Agent(recipe_of(Domain.DNS))
+    arrays = {name: array for name, array in arrays_of(agent).items() if name != "online.prudence.seen"}
+    write(tmp_path / "cut", arrays, manifest_of(agent))
+    with pytest.raises(BundleRefused, match=r"the dns model of release 1 does not hold what .*train it again"):
+        agent_from(read(tmp_path / "cut"), recipe_of(Domain.DNS), 1)

@@ -164,6 +164,14 @@ def test_an_alarm_about_everybody_tells_nobody_apart() -> None:
     np.testing.assert_allclose(everywhere.nats_B, nowhere.nats_B, atol=1e-9)
 
 
+def test_an_alarm_below_the_mean_of_all_counts_nothing() -> None:
+    done_B, alarm_B = roles(1, 600), np.random.default_rng(1).uniform(0.0, 4.0, 600)
+    alarmed, quiet = (heard(Peers(DOMAINS), *stream(done_B, done_B, alarm)).nats_B for alarm in (alarm_B, None))
+    is_low, is_high = alarm_B[200:] < 1.5, alarm_B[200:] > 2.5
+    np.testing.assert_allclose(alarmed[200:][is_low], quiet[200:][is_low], atol=1e-9)
+    assert (alarmed[200:][is_high] > quiet[200:][is_high] + 0.1).all()
+
+
 def test_nats_of_its_own_agent_count_beside_those_of_peers() -> None:
     done_B, own_B = roles(1, 600), np.zeros(600)
     own_B[590] = 5.0

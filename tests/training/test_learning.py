@@ -122,7 +122,7 @@ def test_only_what_is_to_be_taught_is_and_the_others_watch() -> None:
     assert list(lesson.learned) == [Domain.DNS]
     assert lesson.mesh.agents[Domain.IDENTITY] is old[Domain.IDENTITY]
     assert lesson.mesh.agents[Domain.DNS] is lesson.learned[Domain.DNS].agent
-    assert old[Domain.IDENTITY].state()["prudence.seen"][0] == known + 200
+    assert old[Domain.IDENTITY].state()["prudence.seen"][0] == known  # it has seen that past before
 
 
 def test_a_domain_that_is_read_goes_on_speaking_as_before() -> None:
@@ -150,7 +150,7 @@ def test_an_encoder_that_cannot_say_what_others_read_is_refused_with_the_remedy(
     older = learn_together(events, [Domain.DNS], seed=1, epochs=1).mesh.agents[Domain.DNS].offline
     assert older is not None
     watching = Before({Domain.IDENTITY: Agent(recipe_of(Domain.IDENTITY))}, {Domain.DNS: older})
-    refusal = r"the new dns encoder loses \d+% of what .* more than 10%: train all domains together"
+    refusal = r"the new dns encoder loses \d+% of what .* more than 25%: train all domains together"
     with pytest.raises(LanguageLost, match=refusal):
         learn_together(events, [Domain.DNS], watching, seed=2, epochs=1)
 
@@ -158,7 +158,7 @@ def test_an_encoder_that_cannot_say_what_others_read_is_refused_with_the_remedy(
 def test_a_mesh_that_watches_learns_online_alone() -> None:
     mesh = together(both(300)).mesh
     agent, before = mesh.agents[Domain.DNS], arrays_of(mesh.agents[Domain.DNS])
-    watch(mesh, both(50))
+    watch(mesh, both(50), [Domain.DNS, Domain.IDENTITY])
     after = arrays_of(agent)
     assert after["online.prudence.seen"][0] == before["online.prudence.seen"][0] + 50
     assert all(np.array_equal(before[name], after[name]) for name in before if name.startswith("offline."))
