@@ -1,6 +1,6 @@
 """An agent as plain arrays and back: what training hands to scoring through the registry."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from agents.agent import Agent
 from agents.mesh import Mesh
@@ -11,11 +11,6 @@ from features.memory import State
 from models.bundle import JSON, Bundle, BundleRefused
 from models.offline import Offline, offline_from
 from models.reader import arrays_of_reader, reader_from
-
-_MISREADS = (
-    "the {domain} model was fitted to read another {peer} model than the one beside it: "
-    "train all domains together with `secmesh train`, naming none"
-)
 
 
 def arrays_of(agent: Agent) -> State:
@@ -74,32 +69,40 @@ def mesh_from(bundles: Mapping[Domain, Bundle], release: int) -> Mesh:
 def part_of_mesh_from(bundles: Mapping[Domain, Bundle], release: int) -> Mesh:
     """The same of some of a release's agents; what cannot be read any more is not."""
     agents = _agents_from(bundles, release)
-    for agent in agents.values():
-        agent.reader = None if _misread(agent, agents) else agent.reader
+    unread = [domain for domain, agent in agents.items() if _misread(domain, _languages(agent), agents)]
+    for domain in unread:
+        agents[domain].reader = None
     return Mesh(agents)
 
 
 def check_readers(agents: Mapping[Domain, Agent]) -> None:
     """Raise BundleRefused where an agent reads a peer whose encoder now speaks another language."""
     for domain, agent in agents.items():
-        for peer in _misread(agent, agents):
-            raise BundleRefused(_MISREADS.format(domain=domain, peer=peer))
+        _check(domain, _languages(agent), agents)
 
 
 def check_inherited(bundles: Mapping[Domain, Bundle], agents: Mapping[Domain, Agent]) -> None:
     """Raise BundleRefused where a stored model was fitted to read another peer than the new agent beside it."""
     for domain, bundle in bundles.items():
-        fitted = dict(zip(Domain, bundle.arrays.get("reader.languages", ()), strict=False))
-        for peer, agent in agents.items():
-            if peer != domain and fitted.get(peer, 0) not in (0, agent.language):
-                raise BundleRefused(_MISREADS.format(domain=domain, peer=peer))
+        _check(domain, bundle.arrays.get("reader.languages", ()), agents)
 
 
-def _misread(agent: Agent, agents: Mapping[Domain, Agent]) -> list[Domain]:
-    """The peers that do not speak the language which an agent's reader was fitted to."""
-    fitted = dict(zip(Domain, agent.reader.languages, strict=True)) if agent.reader else {}
-    others = {peer: language for peer, language in fitted.items() if language and peer != agent.recipe.domain}
-    return [peer for peer, language in others.items() if language != agents[peer].language]
+def _check(domain: Domain, languages: Iterable[int], agents: Mapping[Domain, Agent]) -> None:
+    for peer in _misread(domain, languages, agents):
+        raise BundleRefused(
+            f"the {domain} model was fitted to read another {peer} model than the one beside it: "
+            "train all domains together with `secmesh train`, naming none"
+        )
+
+
+def _languages(agent: Agent) -> tuple[int, ...]:
+    return agent.reader.languages if agent.reader else ()
+
+
+def _misread(domain: Domain, languages: Iterable[int], agents: Mapping[Domain, Agent]) -> list[Domain]:
+    """The peers among `agents` that speak another language than a reader of `domain` was fitted to."""
+    others = {peer: language for peer, language in zip(Domain, languages, strict=False) if language and peer != domain}
+    return [peer for peer in agents if peer in others and others[peer] != agents[peer].language]
 
 
 def _agents_from(bundles: Mapping[Domain, Bundle], release: int) -> dict[Domain, Agent]:

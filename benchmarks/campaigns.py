@@ -14,6 +14,7 @@ from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import polars as pl
 import torch
@@ -49,7 +50,8 @@ def main() -> None:
     console.print(f"among the {_TOP} highest: {found} of {len(rows)} campaigns (naive: {naive})")
 
 
-def _seed(seed: int) -> list[tuple[int, str, int | None, int | None]]:
+def lived(seed: int) -> tuple[Events, Events, list[dict[str, Any]]]:
+    """An estate's events before its first attack, the rest of them, and its campaigns as `truth.json` has them."""
     with TemporaryDirectory() as folder:
         summary = simulate(Path(folder), seed=seed)
         events = read_logs(sorted(Path(folder).glob("*.jsonl"))).events
@@ -57,6 +59,11 @@ def _seed(seed: int) -> list[tuple[int, str, int | None, int | None]]:
     at = pl.lit(split_time(summary))
     past = {domain: frame.filter(pl.col("time") < at) for domain, frame in events.items()}
     rest = {domain: frame.filter(pl.col("time") >= at) for domain, frame in events.items()}
+    return past, rest, campaigns
+
+
+def _seed(seed: int) -> list[tuple[int, str, int | None, int | None]]:
+    past, rest, campaigns = lived(seed)
     verdicts = learn_together(past, seed=seed).mesh.observe(rest)
     council = Council()
     council.hear(verdicts)

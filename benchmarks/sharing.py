@@ -9,11 +9,9 @@ precision of attack events by p, over all domains at once and as the mean over t
 """
 
 import argparse
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import numpy as np
 import polars as pl
@@ -27,11 +25,11 @@ from scipy.stats import t
 from sklearn.metrics import average_precision_score
 
 from agents.mesh import Mesh
+from benchmarks.campaigns import lived
 from benchmarks.otrf import captures, folds
 from features.events import Domain
 from features.logs import Events, read_logs
 from training.learning import learn_together
-from training.simulation import simulate, split_time
 
 _METHODS = ("online alone", "offline alone", "both", "both, with sharing")
 _DOMAINS = 3
@@ -62,13 +60,7 @@ def main() -> None:
 
 
 def _estate(seed: int) -> Row:
-    with TemporaryDirectory() as folder:
-        summary = simulate(Path(folder), seed=seed)
-        events = read_logs(sorted(Path(folder).glob("*.jsonl"))).events
-        campaigns = json.loads((Path(folder) / "truth.json").read_text())["campaigns"]
-    at = pl.lit(split_time(summary))
-    past = {domain: frame.filter(pl.col("time") < at) for domain, frame in events.items()}
-    rest = {domain: frame.filter(pl.col("time") >= at) for domain, frame in events.items()}
+    past, rest, campaigns = lived(seed)
     attacks = pl.Series([uid for campaign in campaigns for uid in campaign["uids"]])
     verdicts = [
         mesh.observe(rest).with_columns(bad=pl.col("uid").is_in(attacks.implode())) for mesh in _both(past, seed)

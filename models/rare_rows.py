@@ -1,7 +1,6 @@
 """The offline detector of tables: how unusual each field of a row is, by itself and given the row's other fields."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Self
 
@@ -18,6 +17,7 @@ from features.memory import State
 from features.word import Codes
 from models.encoder import Encoder
 from models.offline import Ask, Offline, offline_from, questions
+from models.threads import one_thread
 from models.vocabulary import UNSEEN, Vocabulary
 
 #: Where a number's bins end: sixteen of equal weight, the outermost cut again near their ends.
@@ -282,7 +282,7 @@ def _fit(code_BF: NDArray[np.int64], sizes: Sequence[int], rarity: Sequence[NDAr
     batches = -(-len(code_BF) // _BATCH)
     epochs = min(40, max(4, _STEPS // batches))
     chance = np.random.default_rng(seed)
-    with _alone(), torch.random.fork_rng(devices=[]):
+    with one_thread(), torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         encoder = Encoder(sizes, questions(_asks(names)), width=_WIDTH)
         with torch.no_grad():
@@ -300,17 +300,6 @@ def _fit(code_BF: NDArray[np.int64], sizes: Sequence[int], rarity: Sequence[NDAr
 
 def _asks(names: Sequence[str]) -> list[Ask]:
     return [Ask(name, tuple(other for other in names if other != name)) for name in names]
-
-
-@contextmanager
-def _alone() -> Iterator[None]:
-    """One thread: a second doubles the time on batches this small, and the last bits depend on it."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 def _share(contamination: float | str) -> float:

@@ -7,7 +7,7 @@ import torch
 from numpy.typing import NDArray
 
 from models.reader import Reader, product
-from training.fitting import one_thread
+from models.threads import one_thread
 
 _BATCH, _EPOCHS, _RATE, _DECAY = 1024, 8, 3e-3, 1e-4
 _LEAST = 2 * _BATCH

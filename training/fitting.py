@@ -3,7 +3,6 @@
 import hashlib
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from math import cos, isfinite, pi
 from pathlib import Path
@@ -20,6 +19,7 @@ from features.word import Codes
 from models.bundle import JSON, Bundle
 from models.encoder import Encoder
 from models.offline import Ask, Offline, asked_fields, questions
+from models.threads import one_thread
 from models.vocabulary import Vocabulary
 from training.checkpoints import Checkpoints
 from training.counting import Counted, Weighed, count
@@ -264,17 +264,6 @@ class _Course:
             self._best, self._best_weights = epoch.number, _weights(self._encoder)
         self._losses.append(epoch.loss)
         self._later_losses.append(epoch.later_loss)
-
-
-@contextmanager
-def one_thread() -> Iterator[None]:
-    """Let torch work alone: on batches this small a second thread doubles the time, and the last bits depend on it."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 def _orders(rows: int, seed: int, epochs: int, done: int) -> Iterator[NDArray[np.int64]]:
