@@ -3,6 +3,7 @@ VENV ?= .venv
 PYTHON ?= python3
 SECONDS_EACH ?= 60
 WORKERS ?= 2
+TESTERS ?= 2
 BIN := $(VENV)/bin
 CODE := agents features models serving training secmesh.py tests
 
@@ -12,7 +13,7 @@ demo: $(VENV)/.compiled
 	$(BIN)/secmesh demo
 
 test: check $(VENV)/.compiled
-	$(BIN)/python -m pytest --cov --cov-report=term:skip-covered
+	$(BIN)/python -m pytest --numprocesses $(TESTERS) --dist loadfile --cov --cov-report=term:skip-covered
 
 check: $(VENV)/.installed
 	$(BIN)/ruff format --check .

@@ -96,9 +96,13 @@ def rank(
     format: Format = "auto",
     strict: Strict = False,
     home: HomeOption = None,
-    most: Annotated[int, typer.Option(min=1, help="Threats listed, at most.")] = 50,
+    most: Annotated[int, typer.Option(min=1, help="Threats told, at most.")] = 50,
+    alpha: Annotated[
+        float, typer.Option(min=0.001, max=0.999, help="Share of false threats that a list may have.")
+    ] = 0.1,
+    budget: Annotated[int, typer.Option(min=1, help="Threats that a day's list may have.")] = 20,
 ) -> None:
-    """Score some logs and rank the threats in them, with the reasons."""
+    """Score some logs and rank the threats in them, with the reasons; those below the cut stand in brackets."""
     from models.registry import Registry  # reads numpy, which no other command should wait for
     from serving import outputs, ranking, refusals, scoring  # torch, numba and polars: 3 s
 
@@ -108,7 +112,7 @@ def rank(
             outputs.check_output(output, files)
         with bars() as told:
             scored = scoring.score(files, registry=Registry(at), format=format, called=called, told=told, strict=strict)
-            threats = ranking.rank(scored, most)
+            threats = ranking.rank(scored, most, alpha, budget)
         kept = ranking.keep_threats(threats, scored, output) if output else None
     warn(scored.warnings)
     warn(scored.unmapped, "unmapped")
@@ -116,7 +120,9 @@ def rank(
     warn(refusals.refusals_in_words(scored.refused, format), "refused")
     Console().print(_table(ranking.HEADINGS, map(ranking.in_words, threats)))
     written = f"; {kept.in_words()}" if kept else ""
-    print(inert(f"threats listed: {len(threats):,}, in {scored.verdicts.height:,} events{written}"))
+    listed = sum(threat.listed for threat in threats)
+    told_of = f"threats: {listed:,} listed, {len(threats) - listed:,} below the cut"
+    print(inert(f"{told_of}, in {scored.verdicts.height:,} events{written}"))
     _fail_unless(scored.verdicts.height)
 
 

@@ -8,7 +8,7 @@ from typing import IO
 
 import polars as pl
 
-from agents.consensus.council import Council
+from agents.consensus.council import CUT, Council, Cut
 from agents.consensus.threats import Reason, Threat
 from agents.wording import doer, shown, worded
 from serving.outputs import Kept, keep_beside
@@ -20,11 +20,14 @@ HEADINGS = ("rank", "score", "who, when and why")
 _SHOWN = 5
 
 
-def rank(scored: Scored, most: int = 50) -> list[Threat]:
-    """The `most` threats that weigh most, as of the newest event; the verdicts are heard in the order of the log."""
+def rank(scored: Scored, most: int = 50, alpha: float = CUT.alpha, budget: int = CUT.budget) -> list[Threat]:
+    """The `most` threats that weigh most, as of the newest event; the verdicts are heard in the order of the log.
+
+    Listed are those within a share `alpha` of false threats and a `budget` a day.
+    """
     council = Council()
     council.hear(scored.verdicts.sort("seq"))
-    return [_spelled(threat, scored.spellings) for threat in council.rank(most)]
+    return [_spelled(threat, scored.spellings) for threat in council.rank(most, cut=Cut(alpha, budget))]
 
 
 def keep_threats(threats: Sequence[Threat], scored: Scored, output: Path) -> Kept:
@@ -47,11 +50,13 @@ def _spelled(threat: Threat, spellings: pl.DataFrame) -> Threat:
 
 
 def in_words(threat: Threat) -> tuple[list[str], ...]:
-    """A threat as people read it: the lines of its rank, its score, and who, when and why."""
+    """A threat as people read it: its rank (in brackets below the cut) and id, its score, and who, when and why."""
     who = ", ".join(f"{entity.kind} {shown(entity.written or entity.name)}" for entity in threat.entities[:_SHOWN])
     when = f"{threat.first_time:%Y-%m-%d %H:%M:%S} to {threat.last_time:%Y-%m-%d %H:%M:%S} UTC"
     why = [_told(reason) for reason in threat.reasons[:_SHOWN]]
-    return [str(threat.rank)], [f"{threat.score:.1f}"], [who, ", ".join([when, *threat.tactics]), *why]
+    rank = str(threat.rank) if threat.listed else f"({threat.rank})"
+    next_ = [f"likely next: {tactic} ({chance:.0%})" for tactic, chance in threat.expected[:1]]
+    return [rank, threat.id], [f"{threat.score:.1f}"], [who, ", ".join([when, *threat.tactics]), *next_, *why]
 
 
 def _told(reason: Reason) -> str:

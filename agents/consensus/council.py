@@ -1,22 +1,59 @@
 """The council: hears every agent's verdicts and ranks what people should look at."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import timedelta
+from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 import polars as pl
 
-from agents.consensus.bonds import Bonds, bonds_of
-from agents.consensus.evidence import Evidence, noted
-from agents.consensus.gathering import Gathered, gather
-from agents.consensus.records import DOER, Records
-from agents.consensus.tactics import tactics_of
+from agents.consensus.anticipation import expected
+from agents.consensus.cut import judged
+from agents.consensus.doers import DOER, Doers
+from agents.consensus.episodes import episodes
+from agents.consensus.evidence import HELD, Evidence
+from agents.consensus.gathering import Gathered, gathered
+from agents.consensus.tactics import chain_in, in_order, tactics_by_thing, techniques_by_thing
+from agents.consensus.tally import Tally
+from agents.consensus.testimony import HABITS, TESTIMONY, testimony
 from agents.consensus.threats import Entity, Reason, Threat
+from agents.verdicts import VERDICTS
 from features.events import Domain
+from features.hashing import hash64
 from features.memory import State
+from models.aggregation import rationed
 
-_REASONS = 10
-_OF_ONE = 3
-_WITNESSES = 50
+#: By what each agent's nats are multiplied, by domain; 1 where none is named.
+Trust = Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class Cut:
+    """Where a day's list ends: the share of false threats in it that is expected at most, and how many it may have."""
+
+    alpha: float = 0.1
+    budget: int = 20
+
+    def __post_init__(self) -> None:
+        if not 0.0 < self.alpha < 1.0:
+            raise ValueError(f"alpha {self.alpha}: expected a share of false threats above 0 and below 1")
+        if self.budget < 1:
+            raise ValueError(f"budget {self.budget}: expected at least 1 threat a day")
+
+
+CUT = Cut()
+
+#: What a threat shows of a verdict.
+EVIDENCE = [name for name in HELD if name in VERDICTS or name not in TESTIMONY]
+
+_ASKED = 2  # times as many threads as are asked for are looked at for their stages
+_STAGE = 0.5  # nats for each tactic after the first
+_ALONE, _RATION = 0.9, 4
+_REASONS, _OF_ONE = 10, 3
+_EXPECTED = 3
+_WITNESSES, _ENTITIES, _MERGED = 50, 50, 20
 
 
 class Council:
@@ -25,46 +62,115 @@ class Council:
     def __init__(self, half_life: timedelta = timedelta(days=30)) -> None:
         self._half_life = half_life
         self._evidence = Evidence()
-        self._records = Records()
+        self._tally = Tally()
+        self._doers = Doers()
 
     def hear(self, verdicts: pl.DataFrame) -> None:
         """Take note of a batch of verdicts."""
-        heard = noted(verdicts)
-        self._records.enter(heard)
-        self._evidence.hear(heard)
+        told = testimony(verdicts)
+        usual_NE = self._tally.observe(told)
+        self._doers.enter(told)
+        self._evidence.hear(told.with_columns(pl.Series(name, usual_NE[:, e]) for e, name in enumerate(HABITS)))
 
-    def rank(self, most: int = 50) -> list[Threat]:
-        """The `most` threats that weigh most as of the newest thing held."""
-        things = self._evidence.held()
+    def rank(self, most: int = 50, trust: Trust = MappingProxyType({}), cut: Cut = CUT) -> list[Threat]:
+        """The `most` threats that weigh most as of the newest thing held; what agents say counts as `trust` has it."""
+        weight = pl.col("domain").replace_strict(dict(trust), default=1.0, return_dtype=pl.Float64)
+        things = self._evidence.held().filter(weight > 0)  # who is not trusted relates nobody either
         if things.is_empty():
             return []
-        age = (things["last_time"].max() - things["last_time"]) / self._half_life
-        bonds = bonds_of(things, np.power(0.5, age.to_numpy()), self._records)
-        return [self._threat(n, found, bonds, things) for n, found in enumerate(gather(bonds, most), start=1)]
+        found = gathered(things, episodes(things, things.select(weight).to_series().to_numpy()))
+        likely = self._faded(_judged(found.threads, cut), things["last_time"].max()).head(_ASKED * most)
+        witnesses = self._witnesses(found.told, things, likely["thread"])
+        ranked = _ordered(likely, found.domains, witnesses).head(most)
+        parts = found.of(ranked["thread"])
+        return [
+            _threat(rank, line, parts[line["thread"]], witnesses[line["thread"]])
+            for rank, line in enumerate(ranked.iter_rows(named=True), start=1)
+        ]
 
     def state(self) -> tuple[State, dict[str, pl.DataFrame]]:
         """All that was heard, as arrays and frames."""
-        return self._records.state(), self._evidence.state()
+        return self._tally.state() | self._doers.state(), self._evidence.state()
 
     def restore(self, arrays: State, frames: dict[str, pl.DataFrame]) -> None:
         """Go on from `state`."""
-        self._records.restore(arrays)
+        self._tally.restore(arrays)
+        self._doers.restore(arrays)
         self._evidence.restore(frames)
 
-    def _threat(self, rank: int, found: Gathered, bonds: Bonds, things: pl.DataFrame) -> Threat:
-        witnesses = things[found.telling]
-        domains = {d.value: round(float(nats), 3) for d, nats in zip(Domain, found.nats_D, strict=True) if nats}
-        return Threat(
-            rank=rank,
-            score=round(float(found.nats_D.sum()), 3),
-            entities=tuple(Entity(*bonds.names[entity], round(nats, 3)) for entity, nats in found.entities),
-            first_time=witnesses["first_time"].min(),  # type: ignore[arg-type]  # a datetime column
-            last_time=witnesses["last_time"].max(),  # type: ignore[arg-type]  # a datetime column
-            domains=dict(sorted(domains.items(), key=lambda item: -item[1])),
-            tactics=tactics_of(witnesses),
-            reasons=_reasons(witnesses.with_columns(odd=pl.Series(self._records.oddness(witnesses)))),
-            evidence=witnesses.head(_WITNESSES).drop("field", "value"),
+    def _faded(self, threads: pl.DataFrame, newest: Any) -> pl.DataFrame:
+        """Threads with their scores as of `newest`, highest first; those of earlier things first among equals."""
+        age = (pl.lit(newest) - pl.col("last")) / self._half_life
+        scored = threads.with_columns(score=pl.col("peak") * pl.lit(0.5).pow(age))
+        return scored.sort("score", "thread", descending=[True, False])
+
+    def _witnesses(self, told: pl.DataFrame, things: pl.DataFrame, threads: pl.Series) -> dict[int, pl.DataFrame]:
+        """The things that each thread is told by, heaviest first, with their tactics and how odd their doers are."""
+        mine = told.filter(pl.col("thread").is_in(threads.implode()))
+        witnesses = things[mine["thing"]].with_columns(thread=mine["thread"])
+        more = witnesses.with_columns(
+            tactics=tactics_by_thing(witnesses),
+            techniques=techniques_by_thing(witnesses),
+            odd=pl.Series(self._doers.oddness(witnesses), dtype=pl.Float64),
         )
+        return {thread: part for (thread,), part in more.partition_by("thread", as_dict=True).items()}
+
+
+def _ordered(threads: pl.DataFrame, domains: pl.DataFrame, witnesses: Mapping[int, pl.DataFrame]) -> pl.DataFrame:
+    """The threads in the order of the list: half a nat more for each tactic after the first, a ration for each agent.
+
+    What rests on one agent's word by nine tenths is that agent's alone: of the first twenty, four (`rationed`).
+    """
+    stages_N = np.array([len(in_order(witnesses[thread]["tactics"])) for thread in threads["thread"]])
+    score_N = threads["score"].to_numpy() + _STAGE * np.maximum(stages_N - 1, 0)
+    owners = domains.filter(pl.col("share") >= _ALONE).select("thread", owner="domain")
+    number = {domain.value: n for n, domain in enumerate(Domain)}
+    owner = threads.join(owners, on="thread", how="left", maintain_order="left")["owner"]
+    owner_N = owner.replace_strict(number, default=-1, return_dtype=pl.Int64).to_numpy()
+    return threads.with_columns(score=pl.Series(score_N))[rationed(score_N, owner_N, _RATION)]
+
+
+def _judged(threads: pl.DataFrame, cut: Cut) -> pl.DataFrame:
+    """Threads with their p, null where too little is known of earlier days, and whether they are listed."""
+    first, last = (threads[name].dt.epoch("d").to_numpy().astype(np.int64) for name in ("first", "last"))
+    p_N, is_listed_N = judged(threads["peak"].to_numpy(), first, last, cut.alpha, cut.budget)
+    return threads.with_columns(p=pl.Series(p_N).fill_nan(None), listed=pl.Series(is_listed_N))
+
+
+def _threat(rank: int, line: Mapping[str, Any], found: Gathered, witnesses: pl.DataFrame) -> Threat:
+    shares = found.domains.sort("share", descending=True).select("domain", "share").iter_rows()
+    name, *merged = _names(found.names)
+    tactics = in_order(witnesses["tactics"])
+    return Threat(
+        id=name,
+        rank=rank,
+        score=round(line["score"], 3),
+        p=line["p"],
+        listed=line["listed"],
+        entities=_entities(found.episodes),
+        first_time=line["first"],
+        last_time=line["last"],
+        domains={domain: round(line["score"] * share, 3) for domain, share in shares},
+        tactics=tactics,
+        techniques=in_order(witnesses["techniques"]),
+        expected=expected(chain_in(witnesses))[:_EXPECTED],
+        reasons=_reasons(witnesses),
+        evidence=witnesses.head(_WITNESSES).select(EVIDENCE),
+        timeline=found.episodes.select("kind", "name", "start", pl.col("score").round(3)).sort("start", "name"),
+        merged=tuple(merged[:_MERGED]),
+    )
+
+
+def _names(begun: pl.DataFrame) -> list[str]:
+    """What each thread that is part of a threat is called, the oldest first."""
+    told = begun.select(pl.concat_str("kind", "name", pl.col("start").dt.epoch("us"), separator="\n"))
+    return [f"{key:016x}"[:10] for key in hash64(told.to_series())]
+
+
+def _entities(episodes: pl.DataFrame) -> tuple[Entity, ...]:
+    most = episodes.group_by("kind", "name", maintain_order=True).agg(pl.col("score").max())
+    strongest = most.sort("score", descending=True, maintain_order=True).head(_ENTITIES)
+    return tuple(Entity(kind, name, round(nats, 3)) for kind, name, nats in strongest.iter_rows())
 
 
 def _reasons(witnesses: pl.DataFrame) -> tuple[Reason, ...]:

@@ -1,46 +1,54 @@
-"""The evidence held: the strongest verdict of every distinct strange thing."""
+"""The evidence held: the strongest verdict of every distinct strange thing in every ten minutes."""
 
 import polars as pl
 
-from agents.verdicts import VERDICTS
+from agents.consensus.testimony import HABITS, TESTIMONY
 
-#: What makes two verdicts the same thing seen twice: domain, activity, strangest field with its value, and who.
-SAME = ("domain", "activity", "field", "value", "user", "host", "address")
+#: What makes two verdicts the same thing seen twice.
+SAME = ("domain", "activity", "field", "value", "user", "host", "address", "peer", "start")
 
-#: A verdict worth holding, with the top reason beside it, how often its like was seen, and from when to when.
+#: Testimony worth holding, with its entities' habits, how often its like was seen, and from when to when.
 HELD = pl.Schema(
-    VERDICTS
-    | {"field": pl.String(), "value": pl.String(), "count": pl.Int64(), "first_time": VERDICTS["time"]}
-    | {"last_time": VERDICTS["time"]}
+    TESTIMONY
+    | dict.fromkeys(HABITS, pl.Float64())
+    | {"count": pl.Int64(), "first_time": TESTIMONY["time"], "last_time": TESTIMONY["time"]}
 )
 
 #: Evidence in nats from which a verdict is worth holding.
-FLOOR = 3.0
+FLOOR = 2.0
 
 _BLOCK = 8192
+_MOST = 20.0  # nats that a claim has at most
+_ALIKE = ("domain", "activity", "field")
 
 
 class Evidence:
     """At most `most` distinct strange things, heard from verdicts of at least `FLOOR` nats.
 
-    What is held depends on the log alone, not on the batches it came in: the weakest are dropped at fixed places.
+    What is held depends on the log alone, not on the batches it came in: things are dropped at fixed places. Those that
+    make room are the weakest, and of a flood of one sort (domain, activity and field) its weakest first: the k-th of a
+    sort counts for log k nats less.
     """
 
-    def __init__(self, most: int = 20_000) -> None:
+    def __init__(self, most: int = 32_768) -> None:
         self._most = most
         self._held = pl.DataFrame(schema=HELD)
         self._waiting = pl.DataFrame(schema=HELD)
 
-    def hear(self, noted: pl.DataFrame) -> None:
-        """Hold the strange ones among verdicts as `noted` gives them."""
-        self._waiting = pl.concat([self._waiting, noted.filter(pl.col("evidence") >= FLOOR)])
+    def hear(self, told: pl.DataFrame) -> None:
+        """Hold the strange things in testimony with habits, which comes in the order of the log."""
+        strange = told.filter(pl.col("evidence") >= FLOOR).with_columns(
+            count=pl.lit(1, pl.Int64), first_time="time", last_time="time"
+        )
+        self._waiting = pl.concat([self._waiting, strange.select(HELD.names())])
         while self._waiting.height >= _BLOCK:
-            self._held = _merged(pl.concat([self._held, self._waiting[:_BLOCK]])).head(self._most)
+            merged = _merged(pl.concat([self._held, self._waiting[:_BLOCK]]))
+            self._held = merged.sort(_claim(), descending=True, maintain_order=True).head(self._most)
             self._waiting = self._waiting[_BLOCK:]
 
     def held(self) -> pl.DataFrame:
-        """All distinct strange things, strongest first."""
-        return _merged(pl.concat([self._held, self._waiting]))
+        """All distinct strange things, in the order of the log."""
+        return _merged(pl.concat([self._held, self._waiting])).sort("seq")
 
     def state(self) -> dict[str, pl.DataFrame]:
         """What is held, and what waits to be merged."""
@@ -51,24 +59,14 @@ class Evidence:
         self._held, self._waiting = state["held"], state["waiting"]
 
 
-def noted(verdicts: pl.DataFrame) -> pl.DataFrame:
-    """Verdicts in the order of the log, as things each seen once."""
-    first = pl.col("reasons").list.first()
-    return (
-        verdicts.sort("seq")
-        .with_columns(
-            field=first.struct.field("field"),
-            value=first.struct.field("value"),
-            count=pl.lit(1, pl.Int64),
-            first_time="time",
-            last_time="time",
-        )
-        .select(HELD.names())
-    )
+def _claim() -> pl.Expr:
+    """How good a claim each thing has to be held, in nats."""
+    place = pl.col("evidence").rank("ordinal", descending=True).over(_ALIKE)
+    return pl.col("evidence").clip(0.0, _MOST) - place.log()
 
 
 def _merged(things: pl.DataFrame) -> pl.DataFrame:
-    """One row a distinct thing: its strongest verdict, earliest of equals; strongest things first."""
+    """One row a distinct thing: its strongest verdict, earliest of equals."""
     strongest = things.sort(["evidence", "seq"], descending=[True, False])
     rest = [name for name in HELD.names() if name not in (*SAME, "count", "first_time", "last_time")]
     return (

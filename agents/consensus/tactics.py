@@ -1,8 +1,9 @@
-"""Which ATT&CK tactics strange things speak of, by the table in tactics.toml."""
+"""Which ATT&CK tactics and techniques strange things speak of, by the table in tactics.toml."""
 
 import tomllib
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 
@@ -10,23 +11,96 @@ _TABLE = Path(__file__).with_name("tactics.toml")
 _PATTERNS = ("activity", "field", "text")
 
 
+@cache
+def kill_chain() -> tuple[str, ...]:
+    """All tactics of ATT&CK, each as id and name, in the order of its matrix."""
+    return tuple(_table()["kill_chain"])
+
+
 def tactics_of(things: pl.DataFrame) -> tuple[str, ...]:
-    """The tactics that any of the held things speaks of, in the order of the table, which is the kill chain's."""
-    values = pl.col("reasons").list.eval(pl.element().struct.field("value")).list.join(" ")
+    """The tactics that any of the held things speaks of, in the order of the kill chain."""
+    return _spoken(things, "tactic")
+
+
+def techniques_of(things: pl.DataFrame) -> tuple[str, ...]:
+    """The techniques that any of the held things speaks of, in the order of the kill chain."""
+    return _spoken(things, "technique")
+
+
+def tactics_by_thing(things: pl.DataFrame) -> pl.Series:
+    """The tactics that each held thing speaks of, in the order of the kill chain: a list of strings a row."""
+    return _by_thing(things, "tactic")
+
+
+def techniques_by_thing(things: pl.DataFrame) -> pl.Series:
+    """The techniques that each held thing speaks of, in the order of the kill chain: a list of strings a row."""
+    return _by_thing(things, "technique")
+
+
+def chain_of(things: pl.DataFrame) -> tuple[str, ...]:
+    """The tactics of the held things in the order of time in which things first spoke of them.
+
+    Where several came at once, in the order of the kill chain.
+    """
+    fits = _fits(things).with_columns(first_time=things["first_time"])
+    began = fits.select(pl.col("first_time").filter(pl.col(str(n))).min().alias(str(n)) for n in range(len(_rules())))
+    times = zip(_rules(), began.row(0), strict=True)
+    moments = sorted((time, kill_chain().index(rule["tactic"])) for rule, time in times if time is not None)
+    return tuple(dict.fromkeys(kill_chain()[place] for _, place in moments))
+
+
+def in_order(spoken: pl.Series) -> tuple[str, ...]:
+    """The different tactics or techniques in lists of them, in the order of the kill chain."""
+    named = set(spoken.explode().drop_nulls())
+    return tuple(name for name in _all_in_order() if name in named)
+
+
+def chain_in(things: pl.DataFrame) -> tuple[str, ...]:
+    """The `tactics` of things in the order of time in which things first spoke of them, see `chain_of`."""
+    began = things.select("first_time", tactic="tactics").explode("tactic").drop_nulls()
+    first = began.group_by("tactic").agg(pl.col("first_time").min())
+    moments = sorted((time, kill_chain().index(tactic)) for tactic, time in first.iter_rows())
+    return tuple(kill_chain()[place] for _, place in moments)
+
+
+@cache
+def _all_in_order() -> tuple[str, ...]:
+    return tuple(dict.fromkeys((*kill_chain(), *(rule["technique"] for rule in _rules()))))
+
+
+def _spoken(things: pl.DataFrame, kind: str) -> tuple[str, ...]:
+    fits = _fits(things).select(pl.all().any()).row(0)
+    return tuple(dict.fromkeys(rule[kind] for rule, fit in zip(_rules(), fits, strict=True) if fit))
+
+
+def _by_thing(things: pl.DataFrame, kind: str) -> pl.Series:
+    named = [pl.when(pl.col(str(n))).then(pl.lit(rule[kind])) for n, rule in enumerate(_rules())]
+    spoken = pl.concat_list(named).list.drop_nulls().list.unique(maintain_order=True)
+    return _fits(things).select(spoken.alias(kind)).to_series()
+
+
+def _fits(things: pl.DataFrame) -> pl.DataFrame:
+    """Which rules fit which things: a column of booleans for each rule, named by its number; none is null."""
+    values = pl.col("reasons").list.eval(pl.element().struct.field("value")).list.join(" ", ignore_nulls=True)
     told = things.select(
         "domain",
         pl.col("activity", "field").fill_null(""),
         pl.concat_str(values, "process", "peer", separator=" ", ignore_nulls=True).str.to_lowercase().alias("text"),
     )
-    fits = told.select(_fits(rule).any().alias(str(n)) for n, rule in enumerate(_rules())).row(0)
-    return tuple(dict.fromkeys(rule["tactic"] for rule, fit in zip(_rules(), fits, strict=True) if fit))
+    return told.select(_fitting(rule).fill_null(False).alias(str(n)) for n, rule in enumerate(_rules()))
+
+
+def _fitting(rule: dict[str, str]) -> pl.Expr:
+    found = [pl.col(name).str.contains(rule[name]) for name in _PATTERNS if name in rule]
+    domain = [pl.col("domain") == rule["domain"]] if "domain" in rule else []
+    return pl.all_horizontal(*domain, *found)
 
 
 @cache
 def _rules() -> tuple[dict[str, str], ...]:
-    return tuple(tomllib.loads(_TABLE.read_text())["rule"])
+    return tuple(_table()["rule"])
 
 
-def _fits(rule: dict[str, str]) -> pl.Expr:
-    found = [pl.col(name).str.contains(rule[name]) for name in _PATTERNS if name in rule]
-    return pl.all_horizontal(pl.col("domain") == rule["domain"], *found)
+@cache
+def _table() -> dict[str, Any]:
+    return tomllib.loads(_TABLE.read_text())

@@ -1,6 +1,6 @@
 """A threat: entities that are strange together, ranked, with the reasons."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any
 
@@ -34,8 +34,17 @@ class Reason:
 
 @dataclass(frozen=True)
 class Threat:
-    """One line of the ranking; `evidence` holds the verdicts behind it, strongest first."""
+    """One line of the ranking.
 
+    `id` stays as the threat grows; `merged` names those it has taken in. `score` is the nats of its strangest episode,
+    faded, and half a nat for each tactic after the first; `domains` shares it out among the agents. `p` is how likely
+    a threat of earlier days would be as strange, None where too few are known, and `listed` whether it is within the
+    cut and the budget of its day. `expected` are the tactics likeliest to come next, with their probabilities.
+    `evidence` holds the verdicts that tell of it, heaviest first; `timeline` its episodes, oldest first: kind, name,
+    start, score.
+    """
+
+    id: str
     rank: int
     score: float
     entities: tuple[Entity, ...]
@@ -45,16 +54,25 @@ class Threat:
     tactics: tuple[str, ...]
     reasons: tuple[Reason, ...]
     evidence: pl.DataFrame
+    timeline: pl.DataFrame
+    merged: tuple[str, ...] = ()
+    p: float | None = None
+    techniques: tuple[str, ...] = ()
+    expected: tuple[tuple[str, float], ...] = ()
+    listed: bool = True
 
     def record(self) -> dict[str, Any]:
         """The threat as plain values for JSON; times are ISO 8601 in UTC."""
-        plain = asdict(self) | {"evidence": self.evidence.to_dicts()}
-        return _plain(plain)  # type: ignore[no-any-return]  # a dict comes out as a dict
+        return {field.name: _plain(getattr(self, field.name)) for field in fields(self)}
 
 
 def _plain(value: Any) -> Any:
+    if isinstance(value, pl.DataFrame):
+        return _plain(value.to_dicts())
     if isinstance(value, datetime):
         return value.isoformat()
+    if isinstance(value, Entity | Reason):
+        return {field.name: getattr(value, field.name) for field in fields(value)}
     if isinstance(value, dict):
         return {key: _plain(inner) for key, inner in value.items()}
     if isinstance(value, list | tuple):

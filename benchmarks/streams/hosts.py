@@ -45,10 +45,10 @@ def windows(data: Path) -> Stream:
 
 def alerts(data: Path, network: str) -> Stream:
     """Alerts of three detectors over one network; a window's score adds up its distinct kinds of alert."""
-    told = _alerts(data / "alerts/ait_ads/alerts.zip", network)
+    told = alerts_told(data / "alerts/ait_ads/alerts.zip", network)
     with TemporaryDirectory() as folder:
         path = Path(folder) / f"{network}.ndjson"
-        _findings(told, network).write_ndjson(path)
+        findings(told, network).write_ndjson(path)
         events = read_logs([path]).events
     stage = pl.col("event_label")
     bad = pl.when(~stage.is_in(["-", "dnsteal"])).then(True).when(stage == "dnsteal").then(None).otherwise(False)
@@ -59,13 +59,14 @@ def alerts(data: Path, network: str) -> Stream:
     return Stream(f"ait_ads {network}", events, (View("host, 10 min", judge),), naive=dict.fromkeys(Domain, naive))
 
 
-def _alerts(archive: Path, network: str) -> pl.DataFrame:
+def alerts_told(archive: Path, network: str) -> pl.DataFrame:
+    """A network's alerts with their labels, oldest first."""
     with ZipFile(archive) as zipped:
         told = pl.read_csv(zipped.read(f"{network}_alerts.txt"), schema_overrides={"time": pl.Float64})
     return told.sort("time", maintain_order=True)
 
 
-def _findings(told: pl.DataFrame, network: str) -> pl.DataFrame:
+def findings(told: pl.DataFrame, network: str) -> pl.DataFrame:
     """OCSF Detection Findings without labels, as the data set's own `to_ocsf.py` writes them."""
     codes = pl.col("short").str.split("-")
     uid = pl.format(f"{network}-{{}}", pl.int_range(pl.len()))

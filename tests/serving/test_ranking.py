@@ -1,7 +1,7 @@
 """Scored logs come out as ranked threats, as values, as a file, and in words."""
 
 import json
-from dataclasses import replace
+from dataclasses import fields, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -39,7 +39,19 @@ def told(
 def threat(reason: Reason) -> Threat:
     at = datetime(2026, 3, 2, 9, tzinfo=UTC)
     entities = tuple(Entity("host", f"h{n}", 9.0) for n in range(9))
-    return Threat(1, 12.34, entities, at, at, {"dns": 12.34}, ("TA0011 C2",), (reason,), pl.DataFrame())
+    return Threat(
+        id="0123456789",
+        rank=1,
+        score=12.34,
+        entities=entities,
+        first_time=at,
+        last_time=at,
+        domains={"dns": 12.34},
+        tactics=("TA0011 C2",),
+        reasons=(reason,),
+        evidence=pl.DataFrame(),
+        timeline=pl.DataFrame(),
+    )
 
 
 def test_threats_are_numbered_and_the_heaviest_comes_first(scored: Scored) -> None:
@@ -80,8 +92,8 @@ def test_the_file_holds_every_threat_with_its_verdicts(scored: Scored, tmp_path:
     assert kept.refused is None
     page = json.loads(kept.output.read_text())
     assert [record["rank"] for record in page] == [threat.rank for threat in threats]
-    expected = "rank score entities first_time last_time domains tactics reasons evidence".split()
-    assert list(page[0]) == expected
+    assert list(page[0]) == [field.name for field in fields(Threat)]
+    assert [record["id"] for record in page] == [threat.id for threat in threats]
     assert page[0]["evidence"][0]["source"].endswith(".jsonl")
     assert {"p_online", "p_offline", "p", "reasons", "uid", "seq"} <= page[0]["evidence"][0].keys()
 
@@ -116,9 +128,16 @@ def test_a_log_without_events_has_no_threats(tmp_path: Path) -> None:
 
 def test_a_threat_is_told_in_words() -> None:
     number, weight, lines = in_words(threat(told("query", "burst", "evil.example")))
-    assert (number, weight) == (["1"], ["12.3"])
+    assert (number, weight) == (["1", "0123456789"], ["12.3"])
     assert lines == [
         "host h0, host h1, host h2, host h3, host h4",
         "2026-03-02 09:00:00 to 2026-03-02 09:00:00 UTC, TA0011 C2",
         " 5.0  dns query: burst evil.example, rare anywhere (ann)",
     ]
+
+
+def test_a_threat_below_the_cut_stands_in_brackets_and_what_is_likely_next_is_told() -> None:
+    below = replace(threat(told("query", "burst", "e")), listed=False, expected=(("TA0010 Exfiltration", 0.34),))
+    number, _, lines = in_words(below)
+    assert number[0] == "(1)"
+    assert "likely next: TA0010 Exfiltration (34%)" in lines

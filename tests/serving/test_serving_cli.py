@@ -282,7 +282,7 @@ def test_rank_prints_threats_with_reasons_and_writes_only_if_asked(estate: Path,
     assert result.exit_code == 0
     assert errors(result) == ["unmapped: ocsf: 6.4 % of the fields are in no column: metadata.version (22,594)"]
     assert "unusual" in result.stdout
-    assert re.search(r"^threats listed: 3, in 22,594 events$", result.stdout, re.MULTILINE)
+    assert re.search(r"^threats: \d listed, \d below the cut, in 22,594 events$", result.stdout, re.MULTILINE)
     assert sorted(Path().iterdir()) == before
     written = run("rank", estate, "--home", champion.mlruns.parent, "--most", 3, "--output", "t/threats.json")
     assert written.stdout.endswith("events; wrote t/threats.json; no record was refused\n")

@@ -36,6 +36,7 @@ def verdicts(rows: int = 200, name: str = "anna") -> pl.DataFrame:
 def threat(rank: int = 1, name: str = "anna") -> Threat:
     witnesses = verdicts(60, name)
     return Threat(
+        id=f"{rank:010x}",
         rank=rank,
         score=12.5,
         entities=tuple(Entity("user", name, 3.0) for _ in range(5)),
@@ -45,6 +46,7 @@ def threat(rank: int = 1, name: str = "anna") -> Threat:
         tactics=("TA0001 Initial Access",),
         reasons=tuple(Reason("identity", name, f"site {n} given client", name, 4.0, *(name,) * 4) for n in range(6)),
         evidence=witnesses,
+        timeline=pl.DataFrame(),
     )
 
 

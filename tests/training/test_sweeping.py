@@ -1,5 +1,6 @@
 """How settings are looked for."""
 
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -8,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from models.home import Home
 from models.offline import Ask, asked_fields
 from models.registry import Registry
 from training import sweeping
@@ -43,30 +45,41 @@ def trials_of(registry: Registry) -> list[Any]:
     return sorted(found, key=lambda run: run.info.start_time)
 
 
-def test_trials_are_runs_below_their_job_and_the_first_is_the_default(
-    counted: Counted, registry: Registry, tmp_path: Path
-) -> None:
-    best = swept(counted, registry, tmp_path / "sweep")
+@pytest.fixture(scope="module")
+def whole(counted: Counted, template: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Registry, Settings]:
+    """The registry of a sweep that nothing stopped, and what it chose; only read it."""
+    home = Home.at(tmp_path_factory.mktemp("whole"))
+    home.mlruns.mkdir()
+    shutil.copy(template, home.mlruns / "mlflow.db")
+    return Registry(home), swept(counted, Registry(home), tmp_path_factory.mktemp("sweep") / "whole")
+
+
+def test_trials_are_runs_below_their_job_and_the_first_is_the_default(whole: tuple[Registry, Settings]) -> None:
+    registry, best = whole
     runs = trials_of(registry)
     assert len(runs) == TRIALS
     assert len({run.data.tags["mlflow.parentRunId"] for run in runs}) == 1
     assert runs[0].data.params == {name: str(getattr(Settings(), name)) for name in SPACE}
     parent = registry._reader().get_run(runs[0].data.tags["mlflow.parentRunId"])
     assert parent.data.params == {f"best {name}": str(getattr(best, name)) for name in SPACE}
-    whole = [run.data.metrics["trial_loss"] for run in runs if "given_up" not in run.data.metrics]
-    assert parent.data.metrics["best_trial_loss"] == min(whole)
+    finished = [run.data.metrics["trial_loss"] for run in runs if "given_up" not in run.data.metrics]
+    assert parent.data.metrics["best_trial_loss"] == min(finished)
 
 
 @pytest.mark.parametrize("at", [1, 6])
 def test_a_sweep_that_was_stopped_goes_on_as_if_it_had_not(
-    counted: Counted, registry: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at: int
+    whole: tuple[Registry, Settings],
+    counted: Counted,
+    registry: Registry,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    at: int,
 ) -> None:
-    wanted = swept(counted, registry, tmp_path / "whole")
-    chosen = [run.data.params for run in trials_of(registry)]
+    chosen = [run.data.params for run in trials_of(whole[0])]
 
     def fit(*events: Any, told: Callable[[Epoch], None], **named: Any) -> Any:
         def heard(epoch: Epoch) -> None:
-            if len(trials_of(registry)) == TRIALS + at and epoch.number == 1:
+            if len(trials_of(registry)) == at and epoch.number == 1:
                 raise KeyboardInterrupt
             told(epoch)
 
@@ -76,8 +89,8 @@ def test_a_sweep_that_was_stopped_goes_on_as_if_it_had_not(
     with pytest.raises(KeyboardInterrupt):
         swept(counted, registry, tmp_path / "stopped")
     monkeypatch.undo()
-    assert swept(counted, registry, tmp_path / "stopped") == wanted
-    after = [run.data.params for run in trials_of(registry) if run.info.status == "FINISHED"][TRIALS:]
+    assert swept(counted, registry, tmp_path / "stopped") == whole[1]
+    after = [run.data.params for run in trials_of(registry) if run.info.status == "FINISHED"]
     assert after == chosen
 
 

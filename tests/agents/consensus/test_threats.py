@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import fields
 from datetime import datetime
 
 import polars as pl
@@ -37,6 +38,15 @@ def test_a_record_holds_all_that_a_threat_does(threat: Threat) -> None:
     assert [reason["value"] for reason in record["reasons"]] == [reason.value for reason in threat.reasons]
     assert len(record["evidence"]) == threat.evidence.height == 2
     assert record["evidence"][0]["uid"] == threat.evidence["uid"][0]
+
+
+def test_a_record_has_every_field_of_a_threat(threat: Threat) -> None:
+    record = threat.record()
+    assert list(record) == [field.name for field in fields(Threat)]
+    assert record["id"] == threat.id
+    assert [episode["name"] for episode in record["timeline"]] == threat.timeline["name"].to_list()
+    assert all(episode["start"].endswith("+00:00") for episode in record["timeline"])
+    assert record["merged"] == list(threat.merged)
 
 
 def test_times_in_a_record_are_iso_8601_in_utc(threat: Threat) -> None:
