@@ -36,6 +36,7 @@ from agents.consensus.threats import Threat
 from agents.keeping import fresh_mesh
 from benchmarks.campaigns import lived
 from benchmarks.otrf import captures, folds
+from benchmarks.sharing import interval
 from benchmarks.streams.hosts import alerts_told, findings
 from features.events import Domain
 from features.logs import read_logs
@@ -80,12 +81,17 @@ def main() -> None:
 
 def estate(seed: int) -> tuple[pl.DataFrame, pl.DataFrame]:
     """The verdicts on an estate from its first attack on, and those before, each with `bad`."""
+    verdicts, before, whose = watched(seed)
+    return verdicts.with_columns(bad=pl.col("uid").is_in(list(whose))), before.with_columns(bad=False)
+
+
+def watched(seed: int) -> tuple[pl.DataFrame, pl.DataFrame, dict[str, str]]:
+    """The verdicts on an estate from its first attack on, those before, and the campaign of each malicious event."""
     past, rest, campaigns = lived(seed)
     lesson = learn_together(past, seed=seed)
     before = pl.concat([learned.verdicts for learned in lesson.learned.values()]).sort("time", "seq")
-    attacks = pl.Series([uid for campaign in campaigns for uid in campaign["uids"]])
-    verdicts = lesson.mesh.observe(rest).with_columns(bad=pl.col("uid").is_in(attacks.implode()))
-    return verdicts, before.with_columns(bad=False)
+    whose = {uid: campaign["name"] for campaign in campaigns for uid in campaign["uids"]}
+    return lesson.mesh.observe(rest), before, whose
 
 
 def _captures(data: Path) -> Iterator[tuple[pl.DataFrame, pl.DataFrame]]:
@@ -154,11 +160,9 @@ def heard(*streams: pl.DataFrame) -> Council:
     council = Council()
     first = 0
     for stream in streams:
-        if stream.height:
-            council.hear(
-                stream.drop("bad").with_columns(seq=pl.int_range(first, first + stream.height, dtype=pl.Int64))
-            )
-            first += stream.height
+        seq = pl.int_range(first, first + stream.height, dtype=pl.Int64)
+        council.hear(stream.drop("bad", strict=False).with_columns(seq=seq))
+        first += stream.height
     return council
 
 
@@ -183,18 +187,13 @@ def _rules(stream: str, rows: Sequence[Mapping[str, Found]]) -> Table:
     council = _figures(rows, "council")
     for name in ("council", *RULES):
         mine = _figures(rows, name)
-        better = [_interval(council[:, c] - mine[:, c]) for c in (0, 1)] if name != "council" else ["", ""]
+        better = [interval(council[:, c] - mine[:, c]) for c in (0, 1)] if name != "council" else ["", ""]
         table.add_row(name, *(f"{figure:.3f}" for figure in mine.mean(axis=0)), *better)
     return table
 
 
 def _figures(rows: Sequence[Mapping[str, Found]], name: str) -> np.ndarray[tuple[int, int], np.dtype[np.float64]]:
     return np.array([[row[name].precision, row[name].at_ten] for row in rows])
-
-
-def _interval(difference_R: np.ndarray[tuple[int], np.dtype[np.float64]]) -> str:
-    half = t.ppf(0.975, difference_R.size - 1) * difference_R.std(ddof=1) / difference_R.size**0.5
-    return f"{difference_R.mean():+.3f} ± {half:.3f}"
 
 
 @dataclass(frozen=True)
@@ -209,11 +208,8 @@ class Week:
 
 def week(seed: int) -> Week:
     """What is listed of a simulated week, from its first attack on."""
-    past, rest, campaigns = lived(seed)
-    lesson = learn_together(past, seed=seed)
-    before = pl.concat([learned.verdicts for learned in lesson.learned.values()]).sort("time", "seq")
-    whose = {uid: campaign["name"] for campaign in campaigns for uid in campaign["uids"]}
-    return listed(before, lesson.mesh.observe(rest), whose)
+    verdicts, before, whose = watched(seed)
+    return listed(before, verdicts, whose)
 
 
 def listed(before: pl.DataFrame, verdicts: pl.DataFrame, whose: Mapping[str, str]) -> Week:

@@ -27,6 +27,7 @@ from rich.progress import track
 from rich.table import Table
 from scipy.stats import t
 
+from agents.consensus.testimony import ANCHORS, named
 from benchmarks.campaigns import lived
 from features.events import Domain
 from models.aggregation import Lanes, Words, agreed, corroborated, median, outstanding, trimmed_mean
@@ -41,7 +42,7 @@ _TOP, _THINGS, _STEPS, _FAKES = 20, 200, 40, 100_000
 _NOISES, _CROWDS = (0.08, 0.15), ((5, 1), (5, 2), (7, 2), (10, 3), (10, 4), (20, 6), (20, 8))
 _SWEPT = 10
 _LOUD = 1e6
-_ENTITIES, _FLOOR = {"user": "user", "host": "host", "address": "address", "peer": "address"}, 3.0
+_FLOOR = 3.0
 
 
 def _mean(x_SN: Words, liars: int) -> Things:
@@ -173,11 +174,11 @@ def _words(verdicts: pl.DataFrame) -> pl.DataFrame:
     """A row an entity, a column an agent."""
     sort, first = ["kind", "name", "domain", "activity", "field"], pl.col("reasons").list.first()
     heard = verdicts.with_columns(field=first.struct.field("field"), value=first.struct.field("value"))
-    named = pl.concat(
-        heard.with_columns(kind=pl.lit(kind), name=pl.col(column)).select(*sort, "value", "evidence").drop_nulls("name")
-        for column, kind in _ENTITIES.items()
-    ).filter((pl.col("kind") != "host") | (pl.col("domain") != Domain.WEB.value))  # there the host is who serves
-    things = named.group_by(*sort, "value").agg(pl.col("evidence").max())
+    rows = pl.concat(
+        heard.with_columns(kind=pl.lit(anchor), name=named(kind)).select(*sort, "value", "evidence").drop_nulls("name")
+        for kind, anchor in ANCHORS.items()
+    )
+    things = rows.group_by(*sort, "value").agg(pl.col("evidence").max())
     above = (pl.col("evidence") - _FLOOR).clip(0.0) / pl.col("evidence").rank("ordinal", descending=True).over(sort)
     agents = [pl.when(pl.col("domain") == d.value).then("nats").sum().alias(d.value) for d in Domain]
     seen = [(pl.col("domain") == d.value).any().alias(f"sees {d.value}") for d in Domain]

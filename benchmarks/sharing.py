@@ -124,10 +124,10 @@ def _show(rows: list[Row], console: Console, *, each: bool) -> None:
         f"mean of {len(rows)}", "", *(f"{w:.3f} ({d:.3f})" for w, d in zip(wholes.mean(0), means.mean(0), strict=True))
     )
     console.print(table)
-    console.print(f"sharing adds {_interval(wholes[:, 3] - wholes[:, 2])} ({_interval(means[:, 3] - means[:, 2])})")
+    console.print(f"sharing adds {interval(wholes[:, 3] - wholes[:, 2])} ({interval(means[:, 3] - means[:, 2])})")
 
 
-def _interval(difference_R: NDArray[np.float64]) -> str:
+def interval(difference_R: NDArray[np.float64]) -> str:
     """The mean of paired differences and its 95 % interval by Student's t."""
     half = t.ppf(0.975, difference_R.size - 1) * difference_R.std(ddof=1) / difference_R.size**0.5
     return f"{difference_R.mean():+.3f} ± {half:.3f}"

@@ -15,7 +15,7 @@ from agents.consensus.doers import DOER, Doers
 from agents.consensus.episodes import episodes
 from agents.consensus.evidence import HELD, Evidence
 from agents.consensus.gathering import Gathered, gathered
-from agents.consensus.tactics import chain_in, in_order, tactics_by_thing, techniques_by_thing
+from agents.consensus.tactics import chain_in, in_order, spoken_by_thing
 from agents.consensus.tally import Tally
 from agents.consensus.testimony import HABITS, TESTIMONY, testimony
 from agents.consensus.threats import Entity, Reason, Threat
@@ -108,11 +108,8 @@ class Council:
         """The things that each thread is told by, heaviest first, with their tactics and how odd their doers are."""
         mine = told.filter(pl.col("thread").is_in(threads.implode()))
         witnesses = things[mine["thing"]].with_columns(thread=mine["thread"])
-        more = witnesses.with_columns(
-            tactics=tactics_by_thing(witnesses),
-            techniques=techniques_by_thing(witnesses),
-            odd=pl.Series(self._doers.oddness(witnesses), dtype=pl.Float64),
-        )
+        odd = pl.Series("odd", self._doers.oddness(witnesses), dtype=pl.Float64)
+        more = witnesses.with_columns(*spoken_by_thing(witnesses), odd)
         return {thread: part for (thread,), part in more.partition_by("thread", as_dict=True).items()}
 
 
@@ -140,7 +137,6 @@ def _judged(threads: pl.DataFrame, cut: Cut) -> pl.DataFrame:
 def _threat(rank: int, line: Mapping[str, Any], found: Gathered, witnesses: pl.DataFrame) -> Threat:
     shares = found.domains.sort("share", descending=True).select("domain", "share").iter_rows()
     name, *merged = _names(found.names)
-    tactics = in_order(witnesses["tactics"])
     return Threat(
         id=name,
         rank=rank,
@@ -151,7 +147,7 @@ def _threat(rank: int, line: Mapping[str, Any], found: Gathered, witnesses: pl.D
         first_time=line["first"],
         last_time=line["last"],
         domains={domain: round(line["score"] * share, 3) for domain, share in shares},
-        tactics=tactics,
+        tactics=in_order(witnesses["tactics"]),
         techniques=in_order(witnesses["techniques"]),
         expected=expected(chain_in(witnesses))[:_EXPECTED],
         reasons=_reasons(witnesses),

@@ -8,13 +8,14 @@ import polars as pl
 from numba import njit
 from numpy.typing import NDArray
 
+from agents.consensus.evidence import MOST
 from agents.consensus.testimony import ALERT, HABITS, anchors, deeds, episode
 from features.hashing import hash64
 
 #: Nats of an episode from which it is part of a threat, and from which threats join in it.
 LISTED, JOINED = 3.0, 12.0
 
-_NO_NEWS, _MOST = 1.5, 20.0  # nats of a thing that are no news, and those that count at most
+_NO_NEWS = 1.5  # nats of a thing that are no news
 _LINKING = 5.0  # nats of an event that relate those whom it names
 _COMPANY = 0.7  # weight of what is strange about an entity's company, or was about itself
 _HOUR = 3600.0  # half-life of that, and how far apart the episodes of a thread are
@@ -93,7 +94,7 @@ def episodes(things: pl.DataFrame, trust_N: NDArray[np.float64] | None = None) -
         things["activity"].eq_missing(ALERT).to_numpy(),
         things["time"].dt.epoch("us").to_numpy() / 1e6,
         episode(things),
-        np.minimum(things["evidence"].to_numpy() * (1.0 if trust_N is None else trust_N), _MOST),
+        np.minimum(things["evidence"].to_numpy() * (1.0 if trust_N is None else trust_N), MOST),
         np.ascontiguousarray(things.select(HABITS).to_numpy()),
         found.score_NE, found.own_NE, found.gain_NE, found.thread_NE, found.begun_NE,
     )  # fmt: skip

@@ -17,8 +17,10 @@ HELD = pl.Schema(
 #: Evidence in nats from which a verdict is worth holding.
 FLOOR = 2.0
 
+#: Evidence in nats that a verdict counts for at most.
+MOST = 20.0
+
 _BLOCK = 8192
-_MOST = 20.0  # nats that a claim has at most
 _ALIKE = ("domain", "activity", "field")
 
 
@@ -62,7 +64,7 @@ class Evidence:
 def _claim() -> pl.Expr:
     """How good a claim each thing has to be held, in nats."""
     place = pl.col("evidence").rank("ordinal", descending=True).over(_ALIKE)
-    return pl.col("evidence").clip(0.0, _MOST) - place.log()
+    return pl.col("evidence").clip(0.0, MOST) - place.log()
 
 
 def _merged(things: pl.DataFrame) -> pl.DataFrame:

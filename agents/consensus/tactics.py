@@ -19,34 +19,32 @@ def kill_chain() -> tuple[str, ...]:
 
 def tactics_of(things: pl.DataFrame) -> tuple[str, ...]:
     """The tactics that any of the held things speaks of, in the order of the kill chain."""
-    return _spoken(things, "tactic")
+    return in_order(tactics_by_thing(things))
 
 
 def techniques_of(things: pl.DataFrame) -> tuple[str, ...]:
     """The techniques that any of the held things speaks of, in the order of the kill chain."""
-    return _spoken(things, "technique")
+    return in_order(techniques_by_thing(things))
 
 
 def tactics_by_thing(things: pl.DataFrame) -> pl.Series:
     """The tactics that each held thing speaks of, in the order of the kill chain: a list of strings a row."""
-    return _by_thing(things, "tactic")
+    return spoken_by_thing(things)["tactics"]
 
 
 def techniques_by_thing(things: pl.DataFrame) -> pl.Series:
     """The techniques that each held thing speaks of, in the order of the kill chain: a list of strings a row."""
-    return _by_thing(things, "technique")
+    return spoken_by_thing(things)["techniques"]
+
+
+def spoken_by_thing(things: pl.DataFrame) -> pl.DataFrame:
+    """The `tactics` and the `techniques` that each held thing speaks of, in the order of the kill chain, as lists."""
+    return _fits(things).select(tactics=_spoken("tactic"), techniques=_spoken("technique"))
 
 
 def chain_of(things: pl.DataFrame) -> tuple[str, ...]:
-    """The tactics of the held things in the order of time in which things first spoke of them.
-
-    Where several came at once, in the order of the kill chain.
-    """
-    fits = _fits(things).with_columns(first_time=things["first_time"])
-    began = fits.select(pl.col("first_time").filter(pl.col(str(n))).min().alias(str(n)) for n in range(len(_rules())))
-    times = zip(_rules(), began.row(0), strict=True)
-    moments = sorted((time, kill_chain().index(rule["tactic"])) for rule, time in times if time is not None)
-    return tuple(dict.fromkeys(kill_chain()[place] for _, place in moments))
+    """The tactics of the held things in the order of time in which things first spoke of them, see `chain_in`."""
+    return chain_in(things.select("first_time", tactics=tactics_by_thing(things)))
 
 
 def in_order(spoken: pl.Series) -> tuple[str, ...]:
@@ -56,7 +54,10 @@ def in_order(spoken: pl.Series) -> tuple[str, ...]:
 
 
 def chain_in(things: pl.DataFrame) -> tuple[str, ...]:
-    """The `tactics` of things in the order of time in which things first spoke of them, see `chain_of`."""
+    """The `tactics` of things in the order of time in which things first spoke of them.
+
+    Where several came at once, in the order of the kill chain.
+    """
     began = things.select("first_time", tactic="tactics").explode("tactic").drop_nulls()
     first = began.group_by("tactic").agg(pl.col("first_time").min())
     moments = sorted((time, kill_chain().index(tactic)) for tactic, time in first.iter_rows())
@@ -68,15 +69,10 @@ def _all_in_order() -> tuple[str, ...]:
     return tuple(dict.fromkeys((*kill_chain(), *(rule["technique"] for rule in _rules()))))
 
 
-def _spoken(things: pl.DataFrame, kind: str) -> tuple[str, ...]:
-    fits = _fits(things).select(pl.all().any()).row(0)
-    return tuple(dict.fromkeys(rule[kind] for rule, fit in zip(_rules(), fits, strict=True) if fit))
-
-
-def _by_thing(things: pl.DataFrame, kind: str) -> pl.Series:
+def _spoken(kind: str) -> pl.Expr:
+    """What the rules that fit a thing name, once each."""
     named = [pl.when(pl.col(str(n))).then(pl.lit(rule[kind])) for n, rule in enumerate(_rules())]
-    spoken = pl.concat_list(named).list.drop_nulls().list.unique(maintain_order=True)
-    return _fits(things).select(spoken.alias(kind)).to_series()
+    return pl.concat_list(named).list.drop_nulls().list.unique(maintain_order=True)
 
 
 def _fits(things: pl.DataFrame) -> pl.DataFrame:
