@@ -19,6 +19,7 @@ from features.memory import State
 from features.word import Word
 from models.calibrator import Calibrator
 from models.context import WIDTH, Acquaintances, Context
+from models.fusion import joint
 from models.marginals import Marginals
 from models.offline import Ask, Offline
 from models.online import Online, Strangeness
@@ -74,7 +75,7 @@ class Agent:
         self._prudence = Prudence([word.name for word in recipe.words])
         self.notices: deque[Notice] = deque(maxlen=_NOTICES)
         self._answers = Marginals()
-        self._calibrators = {name: Calibrator() for name in ("online", "offline", "both")}
+        self._calibrators = {name: Calibrator() for name in ("online", "offline")}
         self._peers = Peers(len(Domain))
 
     @property
@@ -102,7 +103,7 @@ class Agent:
             answered = self._answered(answers.nats_BQ, features, weight_B)
             p_offline_B = self._calibrators["offline"].observe(answered.score_B)
             score_B, offline_BQ = score_B + answered.score_B, answered.nats_BF
-            p_B = self._calibrators["both"].observe(-np.log(p_online_B) - np.log(p_offline_B))
+            p_B = joint(p_online_B, p_offline_B)
         return Sight(
             events,
             score_B,
@@ -120,9 +121,8 @@ class Agent:
         """A verdict for each event of `sight`, which comes in the order of `look`; `context` is what its peers know."""
         events, score_B, p_B, p_peers_B = sight.events, sight.score_B, sight.p_B, None
         if context is not None and self.reader is not None:
-            own_B = -np.log(sight.p_online_B) - (0.0 if sight.p_offline_B is None else np.log(sight.p_offline_B))
-            heard = self._peers.observe(context, sight.hidden_BH, self.reader, own_B)
-            score_B, p_B, p_peers_B = own_B + heard.nats_B, heard.p_B, np.exp(-heard.nats_B)
+            heard = self._peers.observe(context, sight.hidden_BH, self.reader, sight.p_B)
+            score_B, p_B, p_peers_B = -np.log(heard.p_B), heard.p_B, np.exp(-heard.nats_B)
         return events.select(
             *(pl.col(name) for name in ("source", "member", "line", "seq", "time")),
             pl.lit(self.recipe.domain.value).alias("domain"),

@@ -13,12 +13,13 @@ from models.context import TOLD, Context
 from models.reader import Reader, mismatch
 
 _RECENT, _SURE = 1000.0, 4.0
+_OWN = 2.0  # what an agent's own word weighs beside that of its peers, which weighs 1 at most
 _ALARM, _SKILL, _EVENTS = range(3)
 
 
 @dataclass(frozen=True)
 class Heard:
-    """Of B events: the nats that peers add, and how usual an event is by them and by its own agent's nats together."""
+    """Of B events: the nats that peers say, as they weigh, and how usual an event is by them and its own agent."""
 
     nats_B: NDArray[np.float64]
     p_B: NDArray[np.float64]
@@ -34,14 +35,14 @@ class Peers:
     """
 
     def __init__(self, domains: int) -> None:
-        self._calibrators = {name: Calibrator() for name in ("alarm", "mismatch", "shared")}
+        self._calibrators = {name: Calibrator() for name in ("alarm", "mismatch")}
         self._recent = np.array([0.0, 0.5, 0.0])
         self._last_DC = np.zeros((domains, TOLD), np.float32)
 
     def observe(
-        self, context: Context, hidden_BH: NDArray[np.float32], reader: Reader, own_B: NDArray[np.float64]
+        self, context: Context, hidden_BH: NDArray[np.float32], reader: Reader, p_own_B: NDArray[np.float64]
     ) -> Heard:
-        """Judge B events by their context; `own_B` are the nats of their own agent, (B,)."""
+        """Judge B events by their context; `p_own_B` is how usual their own agent finds them, (B,)."""
         alarm_B = context.alarm_ND.sum(axis=1, dtype=np.float64)
         amiss_B, other_B = mismatch(reader, hidden_BH, context.told_NDC, self._last_DC)
         self._last_DC = np.concatenate([self._last_DC[None], context.told_NDC])[-1].copy()
@@ -49,7 +50,7 @@ class Peers:
         p_alarm_B = self._calibrators["alarm"].observe(alarm_B)
         p_mismatch_B = self._calibrators["mismatch"].observe(amiss_B)
         nats_B = weight_B * (0.0 - np.log(p_alarm_B) - np.log(p_mismatch_B))
-        return Heard(nats_B, self._calibrators["shared"].observe(own_B + nats_B))
+        return Heard(nats_B, np.exp((_OWN * np.log(p_own_B) - nats_B) / (_OWN + weight_B)))
 
     def state(self) -> State:
         """All that was learned of how usual they are."""

@@ -2,9 +2,9 @@
 
 What an agent learns online is of the stream: which names there are, who does what, how usual a score is. It stays with
 whoever watches the stream. What a release was judged for is its encoder, and with it all that tells how usual the
-encoder's answers are: the marginals of its `answers`, the calibrators `offline` and `both`, and those of what its peers
-say, whose scores mean nothing under another encoder; what it tells its peers of entities, too, where it changed its
-language. So, domain by domain:
+encoder's answers are: the marginals of its `answers`, the calibrator `offline` and those of what its peers say, whose
+scores mean nothing under another encoder; what it tells its peers of entities, too, where it changed its language. So,
+domain by domain:
 
 - Where the recipe is the same, the new encoder comes with these as the release has them, and all the rest goes on:
   memories, clock, online detectors and their calibrators, prudence, history.
@@ -31,7 +31,7 @@ from features.memory import State
 from models.bundle import JSON, Bundle, BundleRefused
 
 #: The parts of an agent's state that belong to the encoder and not to the stream.
-OF_THE_ENCODER = ("language", "answers", "calibrator.offline", "calibrator.both", "peers")
+OF_THE_ENCODER = ("language", "answers", "calibrator.offline", "peers")
 
 _RECIPES = Path(__file__).with_name("recipes")
 

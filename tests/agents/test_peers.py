@@ -54,21 +54,21 @@ def stream(done_B: Roles, known_B: Roles, alarm_B: NDArray[np.float64] | None = 
 
 
 def mixed(seed: int, events: int = 400) -> tuple[Context, Roles, NDArray[np.float64]]:
-    """Events that mostly go with their contexts, with alarms, and the nats of their own agent."""
+    """Events that mostly go with their contexts, with alarms, and how usual their own agent finds them."""
     chance, role_B = np.random.default_rng(seed), roles(seed, events)
     known_B = role_B * np.where(chance.random(events) < 0.1, -1, 1).astype(np.float32)
     alarm_B = np.where(chance.random(events) < 0.3, chance.exponential(2.0, events), 0.0)
-    return *stream(role_B, known_B, alarm_B), chance.exponential(1.0, events)
+    return *stream(role_B, known_B, alarm_B), np.exp(-chance.exponential(1.0, events))
 
 
-def heard(peers: Peers, context: Context, hidden_BH: Roles, own_B: NDArray[np.float64] | None = None) -> Heard:
-    return peers.observe(context, hidden_BH, READER, np.zeros(len(hidden_BH)) if own_B is None else own_B)
+def heard(peers: Peers, context: Context, hidden_BH: Roles, p_own_B: NDArray[np.float64] | None = None) -> Heard:
+    return peers.observe(context, hidden_BH, READER, np.ones(len(hidden_BH)) if p_own_B is None else p_own_B)
 
 
 def in_pieces(peers: Peers, events: tuple[Context, Roles, NDArray[np.float64]], ends: list[int]) -> tuple[bytes, bytes]:
-    context, hidden_BH, own_B = events
+    context, hidden_BH, p_own_B = events
     pieces = [np.arange(a, b) for a, b in pairwise(ends)]
-    parts = [heard(peers, context.of(rows), hidden_BH[rows], own_B[rows]) for rows in pieces]
+    parts = [heard(peers, context.of(rows), hidden_BH[rows], p_own_B[rows]) for rows in pieces]
     return np.concatenate([one.nats_B for one in parts]).tobytes(), np.concatenate([one.p_B for one in parts]).tobytes()
 
 
@@ -103,11 +103,11 @@ def test_nats_are_not_negative_and_p_is_a_probability(seed: int) -> None:
 @laws
 @given(seed=seeds)
 def test_an_event_is_judged_before_it_is_learned(seed: int) -> None:
-    context, hidden_BH, own_B = mixed(seed)
+    context, hidden_BH, p_own_B = mixed(seed)
     alarm_ND = context.alarm_ND.copy()
     alarm_ND[200:] = 8.0
-    ours = heard(Peers(DOMAINS), context, hidden_BH, own_B)
-    theirs = heard(Peers(DOMAINS), Context(context.told_NDC, alarm_ND), hidden_BH, own_B)
+    ours = heard(Peers(DOMAINS), context, hidden_BH, p_own_B)
+    theirs = heard(Peers(DOMAINS), Context(context.told_NDC, alarm_ND), hidden_BH, p_own_B)
     assert ours.nats_B[:200].tobytes() == theirs.nats_B[:200].tobytes()
 
 
@@ -123,10 +123,10 @@ def test_an_event_is_judged_before_it_is_learned(seed: int) -> None:
 def test_where_contexts_tell_nobody_apart_nobody_listens(
     silenced: Callable[[Context, Reader], tuple[Context, Reader]],
 ) -> None:
-    context, hidden_BH, own_B = mixed(1)
+    context, hidden_BH, p_own_B = mixed(1)
     context, reader = silenced(context, READER)
-    said = Peers(DOMAINS).observe(context, hidden_BH, reader, own_B)
-    alone = Peers(DOMAINS).observe(Context(context.told_NDC * 0, context.alarm_ND * 0), hidden_BH, reader, own_B)
+    said = Peers(DOMAINS).observe(context, hidden_BH, reader, p_own_B)
+    alone = Peers(DOMAINS).observe(Context(context.told_NDC * 0, context.alarm_ND * 0), hidden_BH, reader, p_own_B)
     assert context.alarm_ND.any()
     # the first context may differ from none at all
     assert said.nats_B.max() < 0.05
@@ -146,7 +146,7 @@ def test_who_does_what_is_not_their_role_is_heard_of() -> None:
     known_B[590] *= -1
     said = heard(Peers(DOMAINS), *stream(done_B, known_B))
     assert said.nats_B[590] > 4.0
-    assert said.p_B[590] == said.p_B.min() < 0.01
+    assert said.p_B[590] == said.p_B.min() < 0.2
     assert np.delete(said.nats_B, 590)[300:].max() < 1.0
 
 
@@ -155,7 +155,7 @@ def test_an_alarm_after_quiet_is_heard_of() -> None:
     alarm_B[590] = 3.0
     said = heard(Peers(DOMAINS), *stream(done_B, done_B, alarm_B))
     assert said.nats_B[590] > 4.0
-    assert said.p_B[590] == said.p_B.min() < 0.01
+    assert said.p_B[590] == said.p_B.min() < 0.2
 
 
 def test_an_alarm_about_everybody_tells_nobody_apart() -> None:
@@ -172,12 +172,12 @@ def test_an_alarm_below_the_mean_of_all_counts_nothing() -> None:
     assert (alarmed[200:][is_high] > quiet[200:][is_high] + 0.1).all()
 
 
-def test_nats_of_its_own_agent_count_beside_those_of_peers() -> None:
-    done_B, own_B = roles(1, 600), np.zeros(600)
-    own_B[590] = 5.0
-    said = heard(Peers(DOMAINS), *stream(done_B, done_B), own_B)
+def test_what_its_own_agent_finds_counts_beside_the_word_of_peers() -> None:
+    done_B, p_own_B = roles(1, 600), np.ones(600)
+    p_own_B[590] = 1e-4
+    said = heard(Peers(DOMAINS), *stream(done_B, done_B), p_own_B)
     assert said.nats_B[590] < 1.0
-    assert said.p_B[590] == said.p_B.min() < 0.01
+    assert said.p_B[590] == said.p_B.min() < 0.2
 
 
 def nats_of_an_alarm(share: float) -> float:

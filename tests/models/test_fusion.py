@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from models.fusion import Fusion
+from models.fusion import Fusion, joint
 
 laws = settings(max_examples=25, deadline=None, derandomize=True)
 Scores = NDArray[np.float64]
@@ -94,3 +94,13 @@ def test_fused_scores_are_finite_and_not_negative(seed: int, rows: int) -> None:
     fused_B = Fusion(SHARES).observe(score_BD)
     assert np.isfinite(fused_B).all()
     assert (fused_B >= 0.0).all()
+
+
+@laws
+@given(seed=seeds, events=sizes)
+def test_one_p_of_two_lies_between_them_and_nearer_to_the_offline_one(seed: int, events: int) -> None:
+    p_online_B, p_offline_B = np.random.default_rng(seed).uniform(1e-6, 1.0, (2, events))
+    p_B = joint(p_online_B, p_offline_B)
+    assert (p_B >= np.minimum(p_online_B, p_offline_B) * (1 - 1e-12)).all()
+    assert (p_B <= np.maximum(p_online_B, p_offline_B) * (1 + 1e-12)).all()
+    np.testing.assert_allclose(3 * np.log(p_B), np.log(p_online_B) + 2 * np.log(p_offline_B))
