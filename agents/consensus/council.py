@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
-from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -15,6 +14,7 @@ from agents.consensus.doers import DOER, Doers
 from agents.consensus.episodes import episodes
 from agents.consensus.evidence import HELD, Evidence
 from agents.consensus.gathering import Gathered, gathered
+from agents.consensus.guidance import NOTHING_SAID, Guidance
 from agents.consensus.tactics import chain_in, in_order, spoken_by_thing
 from agents.consensus.tally import Tally
 from agents.consensus.testimony import HABITS, TESTIMONY, testimony
@@ -24,9 +24,6 @@ from features.events import Domain
 from features.hashing import hash64
 from features.memory import State
 from models.aggregation import rationed
-
-#: By what each agent's nats are multiplied, by domain; 1 where none is named.
-Trust = Mapping[str, float]
 
 
 @dataclass(frozen=True)
@@ -48,6 +45,7 @@ CUT = Cut()
 #: What a threat shows of a verdict.
 EVIDENCE = [name for name in HELD if name in VERDICTS or name not in TESTIMONY]
 
+_IS_CLOSED = pl.col("answer").eq_missing(False)
 _ASKED = 2  # times as many threads as are asked for are looked at for their stages
 _STAGE = 0.5  # nats for each tactic after the first
 _ALONE, _RATION = 0.9, 4
@@ -72,14 +70,19 @@ class Council:
         self._doers.enter(told)
         self._evidence.hear(told.with_columns(pl.Series(name, usual_NE[:, e]) for e, name in enumerate(HABITS)))
 
-    def rank(self, most: int = 50, trust: Trust = MappingProxyType({}), cut: Cut = CUT) -> list[Threat]:
-        """The `most` threats that weigh most as of the newest thing held; what agents say counts as `trust` has it."""
-        weight = pl.col("domain").replace_strict(dict(trust), default=1.0, return_dtype=pl.Float64)
-        things = self._evidence.held().filter(weight > 0)  # who is not trusted relates nobody either
+    def rank(self, most: int = 50, guidance: Guidance = NOTHING_SAID, cut: Cut = CUT) -> list[Threat]:
+        """The `most` threats that weigh most as of the newest thing held, as `guidance` has it.
+
+        Those that people found to be false come after all others, and are not listed.
+        """
+        held = self._evidence.held()
+        weight_N = guidance.weights(held)
+        things = held.filter(weight_N > 0)  # who is not trusted relates nobody either
         if things.is_empty():
             return []
-        found = gathered(things, episodes(things, things.select(weight).to_series().to_numpy()))
-        likely = self._faded(_judged(found.threads, cut), things["last_time"].max()).head(_ASKED * most)
+        found = gathered(things, episodes(things, weight_N[weight_N > 0]))
+        guided = _guided(found, guidance)
+        likely = self._faded(_judged(guided, cut), things["last_time"].max()).head(_ASKED * most)
         witnesses = self._witnesses(found.told, things, likely["thread"])
         ranked = _ordered(likely, found.domains, witnesses).head(most)
         parts = found.of(ranked["thread"])
@@ -87,6 +90,13 @@ class Council:
             _threat(rank, line, parts[line["thread"]], witnesses[line["thread"]])
             for rank, line in enumerate(ranked.iter_rows(named=True), start=1)
         ]
+
+    def aside(self) -> "Council":
+        """A council that has heard the same, to be asked while this one hears on; it cannot hear more itself."""
+        other = Council(self._half_life)
+        other._evidence.restore(self._evidence.state())
+        other._doers.restore(self._doers.state())
+        return other
 
     def state(self) -> tuple[State, dict[str, pl.DataFrame]]:
         """All that was heard, as arrays and frames."""
@@ -101,8 +111,8 @@ class Council:
     def _faded(self, threads: pl.DataFrame, newest: Any) -> pl.DataFrame:
         """Threads with their scores as of `newest`, highest first; those of earlier things first among equals."""
         age = (pl.lit(newest) - pl.col("last")) / self._half_life
-        scored = threads.with_columns(score=pl.col("peak") * pl.lit(0.5).pow(age))
-        return scored.sort("score", "thread", descending=[True, False])
+        scored = threads.with_columns(score=pl.col("peak") * pl.lit(0.5).pow(age) + pl.col("criticality"))
+        return scored.sort(_IS_CLOSED, "score", "thread", descending=[False, True, False])
 
     def _witnesses(self, told: pl.DataFrame, things: pl.DataFrame, threads: pl.Series) -> dict[int, pl.DataFrame]:
         """The things that each thread is told by, heaviest first, with their tactics and how odd their doers are."""
@@ -124,13 +134,33 @@ def _ordered(threads: pl.DataFrame, domains: pl.DataFrame, witnesses: Mapping[in
     number = {domain.value: n for n, domain in enumerate(Domain)}
     owner = threads.join(owners, on="thread", how="left", maintain_order="left")["owner"]
     owner_N = owner.replace_strict(number, default=-1, return_dtype=pl.Int64).to_numpy()
-    return threads.with_columns(score=pl.Series(score_N))[rationed(score_N, owner_N, _RATION)]
+    order_N = rationed(score_N, owner_N, _RATION)
+    return threads.with_columns(score=pl.Series(score_N))[order_N].sort(_IS_CLOSED, maintain_order=True)
+
+
+def _guided(found: Gathered, guidance: Guidance) -> pl.DataFrame:
+    """Threads with their `criticality` and the `answer` that people gave, null where none."""
+    threads = found.threads.join(guidance.critical(found.episodes), on="thread", how="left", maintain_order="left")
+    if not guidance.answers:
+        return threads.with_columns(answer=pl.lit(None, pl.Boolean))
+    named = found.names.select(
+        "thread",
+        answer=pl.Series(_names(found.names)).replace_strict(
+            dict(guidance.answers), default=None, return_dtype=pl.Boolean
+        ),
+    )
+    answered = named.drop_nulls().group_by("thread").agg(pl.col("answer").any())  # one that took in a true one is true
+    return threads.join(answered, on="thread", how="left", maintain_order="left")
 
 
 def _judged(threads: pl.DataFrame, cut: Cut) -> pl.DataFrame:
-    """Threads with their p, null where too little is known of earlier days, and whether they are listed."""
+    """Threads with their p, null where too little is known of earlier days, and whether they are listed.
+
+    What people found to be true is not usual, and what they found to be false is not listed.
+    """
     first, last = (threads[name].dt.epoch("d").to_numpy().astype(np.int64) for name in ("first", "last"))
-    p_N, is_listed_N = judged(threads["peak"].to_numpy(), first, last, cut.alpha, cut.budget)
+    answer_N = threads["answer"].replace_strict({True: 1, False: -1}, default=0, return_dtype=pl.Int8).to_numpy()
+    p_N, is_listed_N = judged(threads["peak"].to_numpy(), first, last, answer_N, cut.alpha, cut.budget)
     return threads.with_columns(p=pl.Series(p_N).fill_nan(None), listed=pl.Series(is_listed_N))
 
 
@@ -143,6 +173,8 @@ def _threat(rank: int, line: Mapping[str, Any], found: Gathered, witnesses: pl.D
         score=round(line["score"], 3),
         p=line["p"],
         listed=line["listed"],
+        answer=line["answer"],
+        criticality=line["criticality"],
         entities=_entities(found.episodes),
         first_time=line["first"],
         last_time=line["last"],

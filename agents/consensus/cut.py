@@ -42,20 +42,27 @@ def discovered(p_M: NDArray[np.float64], alpha: float) -> NDArray[np.bool_]:
 
 
 def judged(
-    score_N: NDArray[np.float64], first_N: NDArray[np.int64], last_N: NDArray[np.int64], alpha: float, budget: int
+    score_N: NDArray[np.float64],
+    first_N: NDArray[np.int64],
+    last_N: NDArray[np.int64],
+    answer_N: NDArray[np.int8],
+    alpha: float,
+    budget: int,
 ) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
     """Each threat's p against the threats that ended before its day, and whether it is listed among its day's.
 
-    Those of the first day of all are not asked: everything is new then.
-    Days are numbers: those on which N threats of `score_N` began and ended. A day's list has those found at level
-    `alpha`, the highest `budget` of them; where nothing is known of earlier days yet, all of them up to the `budget`.
+    Days are numbers: those on which N threats of `score_N` began and ended. Those of the first day of all are not
+    asked, for everything is new then, nor are those that people found to be true (`answer_N` 1), for they are not
+    usual. What people found to be false (-1) is not listed. A day's list has those found at level `alpha`, the highest
+    `budget` of them; where nothing is known of earlier days yet, all of them up to the `budget`.
     """
     p_N, is_listed_N = np.empty(score_N.size), np.zeros(score_N.size, np.bool_)
     was_new_N = first_N == first_N.min(initial=np.iinfo(np.int64).max)  # there may be none at all
     for day in np.unique(first_N):
         (today_M,) = (first_N == day).nonzero()
-        p_N[today_M] = chances(score_N[(last_N < day) & ~was_new_N], score_N[today_M])
+        p_N[today_M] = chances(score_N[(last_N < day) & ~was_new_N & (answer_N < 1)], score_N[today_M])
         is_known = not np.isnan(p_N[today_M]).any()
         found_M = today_M[discovered(p_N[today_M], alpha)] if is_known else today_M
-        is_listed_N[found_M[np.argsort(-score_N[found_M], kind="stable")][:budget]] = True
+        open_M = found_M[answer_N[found_M] >= 0]
+        is_listed_N[open_M[np.argsort(-score_N[open_M], kind="stable")][:budget]] = True
     return p_N, is_listed_N

@@ -37,9 +37,11 @@ class Threat:
     """One line of the ranking.
 
     `id` stays as the threat grows; `merged` names those it has taken in. `score` is the nats of its strangest episode,
-    faded, and half a nat for each tactic after the first; `domains` shares it out among the agents. `p` is how likely
-    a threat of earlier days would be as strange, None where too few are known, and `listed` whether it is within the
-    cut and the budget of its day. `expected` are the tactics likeliest to come next, with their probabilities.
+    faded, how critical people hold what it is about to be (`criticality`), and half a nat for each tactic after the
+    first; `domains` shares it out among the agents. `answer` is whether people found it to be true, if they did.
+    `p` is how likely a threat of earlier days would be as strange, None where too few are known, and `listed` whether
+    it is within the cut and the budget of its day. `expected` are the tactics likeliest to come next, with their
+    probabilities.
     `evidence` holds the verdicts that tell of it, heaviest first; `timeline` its episodes, oldest first: kind, name,
     start, score.
     """
@@ -60,6 +62,8 @@ class Threat:
     techniques: tuple[str, ...] = ()
     expected: tuple[tuple[str, float], ...] = ()
     listed: bool = True
+    answer: bool | None = None
+    criticality: float = 0.0
 
     def record(self) -> dict[str, Any]:
         """The threat as plain values for JSON; times are ISO 8601 in UTC."""

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
 from agents.consensus.council import Council
+from agents.consensus.guidance import Guidance
 from agents.keeping import fresh_mesh
 from agents.mesh import Mesh
 from agents.notices import Notice
@@ -43,7 +44,7 @@ def threats_of(mesh: Mesh, batches: list[Events]) -> list[dict[str, Any]]:
     council = Council()
     for batch in batches:
         council.hear(mesh.observe(batch))
-    return [threat.record() for threat in council.rank(trust=KEEN)]
+    return [threat.record() for threat in council.rank(guidance=Guidance(trust=KEEN))]
 
 
 @laws

@@ -1,6 +1,6 @@
 """What the council ranks first is what people should look at first."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import timedelta
 from typing import Any
 
@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from agents.consensus.council import Council, Cut, Trust
+from agents.consensus.council import Council, Cut
+from agents.consensus.guidance import Guidance
 from agents.consensus.threats import Threat
 
 Said = Callable[..., pl.DataFrame]
@@ -58,10 +59,10 @@ def attack(host: str, nats: float, things: int, domains: tuple[str, ...] = ("end
     ]
 
 
-def ranked(verdicts: pl.DataFrame, most: int = 50, trust: Trust | None = None) -> list[Threat]:
+def ranked(verdicts: pl.DataFrame, most: int = 50, trust: Mapping[str, float] | None = None) -> list[Threat]:
     council = Council()
     council.hear(verdicts)
-    return council.rank(most, trust or {})
+    return council.rank(most, Guidance(trust=trust or {}))
 
 
 def records(council: Council) -> list[Row]:

@@ -63,33 +63,61 @@ def test_too_few_threats_say_nothing_of_the_usual() -> None:
     assert not np.isnan(chances(usual(50), np.array([50.0]))).any()
 
 
+def judged_today(
+    score_N: NDArray[np.float64], day_N: NDArray[np.int64], budget: int = 20, answer_N: NDArray[np.int8] | None = None
+) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    """Threats that begin and end on one day."""
+    answer_N = np.zeros(score_N.size, np.int8) if answer_N is None else answer_N
+    return judged(score_N, day_N, day_N, answer_N, 0.1, budget)
+
+
 def test_of_usual_days_few_have_a_list() -> None:
     has_list = []
     for seed in range(100):
         score_N = usual(500, seed)
         day_N = np.repeat(np.arange(5), 100)
-        _, is_listed_N = judged(score_N, day_N, day_N, 0.1, 20)
+        _, is_listed_N = judged_today(score_N, day_N)
         has_list.append(is_listed_N[day_N == 4].any())
     assert np.mean(has_list) <= 0.15
 
 
 def test_an_attack_is_listed_and_the_days_before_are_not_changed_by_it() -> None:
     score_N, day_N = np.append(usual(400), 30.0), np.append(np.repeat(np.arange(4), 100), 3)
-    p_N, is_listed_N = judged(score_N, day_N, day_N, 0.1, 20)
+    p_N, is_listed_N = judged_today(score_N, day_N)
     assert is_listed_N[-1]
     assert p_N[-1] == p_N[day_N == 3].min()
-    before_N, _ = judged(score_N[:-1], day_N[:-1], day_N[:-1], 0.1, 20)
+    before_N, _ = judged_today(score_N[:-1], day_N[:-1])
     np.testing.assert_array_equal(p_N[:-1], before_N)
 
 
 @pytest.mark.parametrize("budget", [1, 7, 20])
 def test_where_nothing_is_known_the_highest_are_listed_within_the_budget(budget: int) -> None:
     score_N, day_N = usual(40), np.zeros(40, np.int64)
-    p_N, is_listed_N = judged(score_N, day_N, day_N, 0.1, budget)
+    p_N, is_listed_N = judged_today(score_N, day_N, budget)
     assert np.isnan(p_N).all()
     assert set(np.flatnonzero(is_listed_N)) == set(np.argsort(-score_N)[:budget])
 
 
 def test_no_threats_have_no_list() -> None:
     nothing = np.zeros(0)
-    assert all(found.size == 0 for found in judged(nothing, np.zeros(0, np.int64), np.zeros(0, np.int64), 0.1, 20))
+    assert all(found.size == 0 for found in judged_today(nothing, np.zeros(0, np.int64)))
+
+
+def test_what_people_found_false_is_not_listed_and_counts_as_usual() -> None:
+    score_N, day_N = np.append(usual(400), 30.0), np.append(np.repeat(np.arange(4), 100), 3)
+    answer_N = np.zeros(401, np.int8)
+    before_N, _ = judged_today(score_N, day_N)
+    answer_N[-1] = -1
+    p_N, is_listed_N = judged_today(score_N, day_N, answer_N=answer_N)
+    assert not is_listed_N[-1]
+    np.testing.assert_array_equal(p_N, before_N)
+
+
+def test_what_people_found_true_is_not_usual() -> None:
+    score_N, day_N = np.append(usual(400), [30.0, 30.0]), np.append(np.repeat(np.arange(4), 100), [2, 3])
+    answer_N = np.zeros(402, np.int8)
+    before_N, _ = judged_today(score_N, day_N)
+    answer_N[-2] = 1
+    p_N, is_listed_N = judged_today(score_N, day_N, answer_N=answer_N)
+    assert p_N[-1] < before_N[-1]
+    assert is_listed_N[-2:].all()
