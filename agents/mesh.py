@@ -42,13 +42,17 @@ class Mesh:
         self._began = max((agent.acquaintances.now for agent in agents.values()), default=0.0)
         self.synchronise()
 
-    def observe(self, events: Events) -> pl.DataFrame:
-        """The verdicts on a batch, in the order of the log (`features.logs.in_order`)."""
-        return self.judge(self.look(events))
+    def observe(self, events: Events, order: pl.DataFrame | None = None) -> pl.DataFrame:
+        """The verdicts on a batch, in the order of the log: `features.logs.in_order`, unless an `order` is given."""
+        return self.judge(self.look(events, order))
 
-    def look(self, events: Events) -> Looked:
+    def look(self, events: Events, order: pl.DataFrame | None = None) -> Looked:
         """What the agents make of a batch, each by itself, and what they then know of each other's."""
-        order = in_order(events).with_row_index("seq", offset=self._next).cast({"seq": pl.Int64})
+        order = (
+            (in_order(events) if order is None else order)
+            .with_row_index("seq", offset=self._next)
+            .cast({"seq": pl.Int64})
+        )
         self._next += order.height
         sights = {domain: self._look(domain, events, order) for domain in events}
         return Looked(sights, self._contexts(sights) if self._shares else dict.fromkeys(sights))

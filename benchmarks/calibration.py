@@ -122,10 +122,10 @@ def _sets(data: Path, seeds: int) -> Mapping[str, Callable[[], Events]]:
     }
     real = {name: lambda path=data / path: read_logs([path]).events for name, path in logs.items()}
     estates = {f"estate {seed}": lambda seed=seed: _estate(seed) for seed in range(1, seeds + 1)}
-    return real | {"lanl": lambda: _logons(data), "graphtunnel": lambda: _crawl(data)} | estates
+    return real | {"lanl": lambda: logons(data), "graphtunnel": lambda: crawl(data)} | estates
 
 
-def _logons(data: Path) -> Events:
+def logons(data: Path) -> Events:
     """The first minutes of LANL's log of 2015: when, who, as whom, from where, where, and how."""
     path = data / "identity/lanl/lanl_auth_first50k.csv.gz"
     names = ["second", "actor", "user", "source", "target", "protocol", "type", "deed", "status"]
@@ -147,7 +147,7 @@ def _logons(data: Path) -> Events:
     return {Domain.IDENTITY: events}
 
 
-def _crawl(data: Path) -> Events:
+def crawl(data: Path) -> Events:
     """The crawl that tunnels are thinned into elsewhere, without the tunnel."""
     queries = tunnel(data, "iodine").events[Domain.DNS]
     return {Domain.DNS: queries.filter(~pl.col("query_hostname").str.ends_with(_TUNNEL_SITE))}

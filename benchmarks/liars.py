@@ -1,13 +1,15 @@
 """Liars in the mesh: how much of the ranking's top 20 stands when sites lie, by each way to sum up what they say.
 
     python -m benchmarks.liars [--seeds 100] [--mesh 61 62 63 64 65] [--scores FILE.npy ...] [--plot FILE]
+    python -m benchmarks.liars --council [--most 5] [--mesh 61 62 63 64 65] [--verdicts FILE.parquet ...] [--plot FILE]
 
 Dense: 200 things, 20 of them threats, that n sites score with noise; what is left of the top 20 by the honest mean
 when f sites lie (G8), the worst for each rule of five fixed attacks and of a hill climb that knows all scores and the
 rule. Sparse: 10 threats that one honest site each has seen, while f sites deny them and flood (G9). Masked: a principal
 raises 100,000 fakes (G7). Mesh: six agents' strange things by entity on simulated estates, one of them at fault. Every
 interval holds 95 % by Student's t, in brackets the worst. With `--scores`, tables of sites x things (or two, the second
-as it was half-way) stand in for the estates.
+as it was half-way) stand in for the estates. With `--council`, none of these: agents at fault before the council itself
+(`benchmarks.council_liars`).
 """
 
 import argparse
@@ -29,6 +31,8 @@ from scipy.stats import t
 
 from agents.consensus.testimony import ANCHORS, named
 from benchmarks.campaigns import lived
+from benchmarks.consensus import estate
+from benchmarks.council_liars import show_council
 from features.events import Domain
 from models.aggregation import Lanes, Words, agreed, corroborated, median, outstanding, trimmed_mean
 from training.learning import learn_together
@@ -135,9 +139,17 @@ def main() -> None:
     parser.add_argument("--mesh", type=int, nargs="*", default=[61, 62, 63, 64, 65])
     parser.add_argument("--scores", type=Path, nargs="*")
     parser.add_argument("--plot", type=Path)
+    parser.add_argument("--council", action="store_true")
+    parser.add_argument("--most", type=int, default=5)
+    parser.add_argument("--verdicts", type=Path, nargs="*")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     console = Console(width=200)
+    if arguments.council:
+        frames = dict(enumerate(map(pl.read_parquet, arguments.verdicts or ())))
+        frames = frames or {seed: estate(seed)[0] for seed in track(arguments.mesh, "estates")}
+        show_council(frames, arguments.most, arguments.plot, console)
+        return
     seeds = range(1000, 1000 + arguments.seeds)
     crowds = [(n, f, noise) for noise in _NOISES for n, f in _CROWDS]
     dense = [_dense(*crowd, seeds) for crowd in track(crowds, "dense")]

@@ -15,6 +15,7 @@ from agents.consensus.episodes import episodes
 from agents.consensus.evidence import HELD, Evidence
 from agents.consensus.gathering import Gathered, gathered
 from agents.consensus.guidance import NOTHING_SAID, Guidance
+from agents.consensus.record import Record
 from agents.consensus.tactics import chain_in, in_order, spoken_by_thing
 from agents.consensus.tally import Tally
 from agents.consensus.testimony import HABITS, TESTIMONY, testimony
@@ -62,12 +63,14 @@ class Council:
         self._evidence = Evidence()
         self._tally = Tally()
         self._doers = Doers()
+        self._record = Record()
 
     def hear(self, verdicts: pl.DataFrame) -> None:
         """Take note of a batch of verdicts."""
         told = testimony(verdicts)
         usual_NE = self._tally.observe(told)
         self._doers.enter(told)
+        self._record.enter(told)
         self._evidence.hear(told.with_columns(pl.Series(name, usual_NE[:, e]) for e, name in enumerate(HABITS)))
 
     def rank(self, most: int = 50, guidance: Guidance = NOTHING_SAID, cut: Cut = CUT) -> list[Threat]:
@@ -76,7 +79,7 @@ class Council:
         Those that people found to be false come after all others, and are not listed.
         """
         held = self._evidence.held()
-        weight_N = guidance.weights(held)
+        weight_N = guidance.weights(held) * self._record.share(held)
         things = held.filter(weight_N > 0)  # who is not trusted relates nobody either
         if things.is_empty():
             return []
@@ -96,16 +99,18 @@ class Council:
         other = Council(self._half_life)
         other._evidence.restore(self._evidence.state())
         other._doers.restore(self._doers.state())
+        other._record.restore(self._record.state())
         return other
 
     def state(self) -> tuple[State, dict[str, pl.DataFrame]]:
         """All that was heard, as arrays and frames."""
-        return self._tally.state() | self._doers.state(), self._evidence.state()
+        return self._tally.state() | self._doers.state() | self._record.state(), self._evidence.state()
 
     def restore(self, arrays: State, frames: dict[str, pl.DataFrame]) -> None:
         """Go on from `state`."""
         self._tally.restore(arrays)
         self._doers.restore(arrays)
+        self._record.restore(arrays)
         self._evidence.restore(frames)
 
     def _faded(self, threads: pl.DataFrame, newest: Any) -> pl.DataFrame:
@@ -145,7 +150,7 @@ def _guided(found: Gathered, guidance: Guidance) -> pl.DataFrame:
         return threads.with_columns(answer=pl.lit(None, pl.Boolean))
     named = found.names.select(
         "thread",
-        answer=pl.Series(_names(found.names)).replace_strict(
+        answer=pl.Series(_names(found.names), dtype=pl.String).replace_strict(
             dict(guidance.answers), default=None, return_dtype=pl.Boolean
         ),
     )

@@ -3,6 +3,7 @@
 import polars as pl
 
 from agents.consensus.testimony import HABITS, TESTIMONY
+from features.events import Domain
 
 #: What makes two verdicts the same thing seen twice.
 SAME = ("domain", "activity", "field", "value", "user", "host", "address", "peer", "start")
@@ -29,7 +30,7 @@ class Evidence:
 
     What is held depends on the log alone, not on the batches it came in: things are dropped at fixed places. Those that
     make room are the weakest, and of a flood of one sort (domain, activity and field) its weakest first: the k-th of a
-    sort counts for log k nats less.
+    sort counts for log k nats less. The strongest of each domain, a sixth of what is held, stay whatever others flood.
     """
 
     def __init__(self, most: int = 32_768) -> None:
@@ -45,7 +46,7 @@ class Evidence:
         self._waiting = pl.concat([self._waiting, strange.select(HELD.names())])
         while self._waiting.height >= _BLOCK:
             merged = _merged(pl.concat([self._held, self._waiting[:_BLOCK]]))
-            self._held = merged.sort(_claim(), descending=True, maintain_order=True).head(self._most)
+            self._held = _strongest(merged, self._most)
             self._waiting = self._waiting[_BLOCK:]
 
     def held(self) -> pl.DataFrame:
@@ -59,6 +60,13 @@ class Evidence:
     def restore(self, state: dict[str, pl.DataFrame]) -> None:
         """Go on from `state`."""
         self._held, self._waiting = state["held"], state["waiting"]
+
+
+def _strongest(things: pl.DataFrame, most: int) -> pl.DataFrame:
+    claimed = things.with_columns(claim=_claim())
+    is_own = pl.col("claim").rank("ordinal", descending=True).over("domain") <= most // len(Domain)
+    ordered = claimed.sort(is_own, "claim", descending=True, maintain_order=True)
+    return ordered.head(most).drop("claim")
 
 
 def _claim() -> pl.Expr:

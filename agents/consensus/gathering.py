@@ -49,7 +49,8 @@ def gathered(things: pl.DataFrame, found: Episodes) -> Gathered:
     threads = of_thread.group_by("thread", maintain_order=True).agg(
         peak=pl.col("score").max(), first=pl.col("first_time").min(), last=pl.col("last_time").max()
     )
-    core = of_thread.filter(pl.col("score") >= _CORE * pl.col("score").max().over("thread"))
+    whole = pl.col("score").max().over("thread", "kind", "name", "start")  # what its witnesses said by the end
+    core = of_thread.filter(whole >= _CORE * pl.col("score").max().over("thread"))
     weights = core.group_by("thread", "thing", maintain_order=True).agg(
         pl.col("gain").max(), pl.col("domain").first(), pl.col("score").max()
     )
