@@ -26,7 +26,7 @@ fuzz: $(VENV)/.fuzzer
 	$(BIN)/python -m tests.fuzz.run --seconds $(SECONDS_EACH) --workers $(WORKERS)
 
 $(VENV)/.fuzzer: $(VENV)/.compiled
-	$(BIN)/python -m pip install --quiet --editable '.[dev,fuzz]'
+	$(BIN)/python -m pip install --quiet --editable '.[api,dev,fuzz]'
 	touch $@
 
 fix: $(VENV)/.installed

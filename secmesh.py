@@ -6,11 +6,13 @@ from typing import Annotated
 import typer
 
 import serving.cli
+import serving.service_cli
 import training.cli
 
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_show_locals=False)
 app.add_typer(training.cli.app)
 app.add_typer(serving.cli.app)
+app.add_typer(serving.service_cli.app)
 
 
 def main() -> None:

@@ -15,9 +15,9 @@ import statistics
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import Future
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
-from functools import partial
 from http.client import HTTPConnection
 from itertools import count
 from pathlib import Path
@@ -25,7 +25,6 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import torch
-import uvicorn
 from rich.box import MARKDOWN
 from rich.console import Console
 from rich.table import Table
@@ -35,8 +34,8 @@ from features.logs import read_logs
 from models.home import Home
 from models.registry import CHAMPION, Registry
 from models.releases import NAME, Release, find, promote
-from serving.endpoint import Lookout, application, listening
-from serving.scoring import champion_mesh
+from serving.listening import listening
+from serving.service import Stop, serve
 from training.jobs import train
 from training.simulation import simulate
 
@@ -104,7 +103,7 @@ def main() -> None:
         simulate(logs, seed=1, days=3)
         releases = _releases(logs, registry)
         lines = [line for log in sorted(logs.glob("*.jsonl")) for line in log.read_text().splitlines()]
-        with _served(registry, Path(folder) / "spools") as port:
+        with _served(registry) as port:
             client = Client(port, lines, asked.events)
             thread = threading.Thread(target=client.run)
             thread.start()
@@ -126,19 +125,27 @@ def _releases(logs: Path, registry: Registry) -> list[Release]:
 
 
 @contextmanager
-def _served(registry: Registry, spools: Path) -> Iterator[int]:
-    """The port of a server over the champion that follows promotions."""
-    loaded = champion_mesh(registry)
-    lookout = Lookout(loaded.mesh, loaded.release)
-    server = uvicorn.Server(uvicorn.Config(application(lookout, spools), log_level="critical", lifespan="off"))
-    with lookout.succeeding(registry, warn), listening("127.0.0.1", 0) as (socket, url):
-        thread = threading.Thread(target=partial(server.run, sockets=[socket]))
+def _served(registry: Registry) -> Iterator[int]:
+    """The port of a service that follows promotions, once its detector is at work."""
+    begun: Future[Stop] = Future()
+    with listening("127.0.0.1", 0) as (socket, url):
+        thread = threading.Thread(target=lambda: serve(registry.home, socket, warn, begun=begun.set_result))
         thread.start()
+        stop, port = begun.result(), int(url.rpartition(":")[2])
         try:
-            yield int(url.rpartition(":")[2])
+            while _asked(port, "/v1/release")["release"] is None:
+                time.sleep(0.1)
+            yield port
         finally:
-            server.should_exit = True
+            stop()
             thread.join()
+
+
+def _asked(port: int, path: str) -> dict[str, Any]:
+    with closing(HTTPConnection("127.0.0.1", port, timeout=_DEADLINE)) as connection:
+        connection.request("GET", path)
+        told: dict[str, Any] = json.loads(connection.getresponse().read())
+        return told
 
 
 def _promoted(registry: Registry, client: Client, release: Release) -> float:
@@ -162,7 +169,7 @@ def _watch(registry: Registry, number: int, moved: list[float]) -> None:
 def _answer(sent: float, told: dict[str, Any]) -> Answer:
     verdicts = told["verdicts"]
     uids, seqs = (tuple(verdict[name] for verdict in verdicts) for name in ("uid", "seq"))
-    return Answer(sent, time.perf_counter(), told["release"], uids, seqs)
+    return Answer(sent, time.perf_counter(), verdicts[0]["release"], uids, seqs)
 
 
 def _print(seconds: list[float], client: Client) -> None:

@@ -1,7 +1,7 @@
 """Whole logs at once: every event of some files, by domain, in the order of time."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import polars as pl
@@ -14,6 +14,7 @@ from features.source import REFUSED
 
 Events = Mapping[Domain, pl.DataFrame]
 
+_ORDER = pl.Schema({"domain": pl.String(), "row": pl.Int64()})
 #: Texts copied out of the chunk that they are views of, so that it can be freed.
 _OWN_TEXTS = pl.col(pl.String) + ""
 
@@ -56,6 +57,17 @@ def read_logs(
     return Logs(ordered, pl.concat(refused), named.with_row_index("place"), coverage, written)
 
 
+def renamed(logs: Logs, called: Mapping[str, str]) -> Logs:
+    """The same logs, their sources under the names that people know them by."""
+    if not called:
+        return logs
+    source = pl.col("source").replace(dict(called))
+    events = {domain: frame.with_columns(source) for domain, frame in logs.events.items()}
+    return replace(
+        logs, events=events, refused=logs.refused.with_columns(source), places=logs.places.with_columns(source)
+    )
+
+
 def in_order(events: Events) -> pl.DataFrame:
     """The order of the log over all domains: `domain` and `row` of each event, by time, then domain, then row."""
     parts = [
@@ -63,8 +75,22 @@ def in_order(events: Events) -> pl.DataFrame:
         for d, domain in enumerate(Domain)
         if (frame := events.get(domain)) is not None and frame.height
     ]
-    schema = {"domain": pl.String(), "row": pl.Int64()}
-    return pl.concat(parts).sort("time", "d", "row").select(schema.keys()) if parts else pl.DataFrame(schema=schema)
+    return pl.concat(parts).sort("time", "d", "row").select(_ORDER.names()) if parts else pl.DataFrame(schema=_ORDER)
+
+
+def one_after_another(batches: Sequence[Events]) -> tuple[Events, pl.DataFrame]:
+    """Batches as one, and its order, which is as `in_order` has it within each batch, but batch after batch."""
+    rows: dict[str, int] = {}
+    orders = [pl.DataFrame(schema=_ORDER)]
+    for batch in batches:
+        before = pl.col("domain").replace_strict(rows, default=0, return_dtype=pl.Int64) if rows else pl.lit(0)
+        orders.append(in_order(batch).with_columns(row=pl.col("row") + before))
+        for domain, frame in batch.items():
+            rows[domain.value] = rows.get(domain.value, 0) + frame.height
+    parts = {domain: [batch[domain] for batch in batches if domain in batch] for domain in Domain}
+    whole = {domain: pl.concat(frames) for domain, frames in parts.items() if frames}
+    # In one piece: rows picked by an index of many pieces are as many, and Polars has panicked over these.
+    return whole, pl.concat(orders, rechunk=True)
 
 
 def cut(events: Events, rows: int) -> Iterator[Events]:

@@ -1,21 +1,22 @@
-"""The commands that serve: score logs, rank threats, list models, open the endpoint."""
+"""The commands that serve logs: score them, rank, explain and answer threats, list models."""
 
+import getpass
 import shutil
 import signal
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
-from datetime import timedelta
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from agents.terminal import bars, in_plain_words, inert, warn
+from agents.terminal import bars, fail, in_plain_words, inert, warn
 from models.home import Home
 
 STDIN = "-"
@@ -81,7 +82,7 @@ def _follow(paths: Sequence[str], output: Path, format: str, strict: bool, horiz
     from models.registry import Registry  # reads numpy, which no other command should wait for
     from serving import following  # torch, numba and polars: 3 s
 
-    with in_plain_words(_GOES_ON), _until_stopped() as pause:
+    with in_plain_words(_GOES_ON), until_stopped() as pause:
         print(inert(f"following {', '.join(paths)}; verdicts go to {output}; stop with Ctrl-C"), flush=True)
         scored = following.follow(
             paths, output, Registry(at), pause=pause, say=warn, format=format, horizon=horizon, strict=strict
@@ -101,29 +102,106 @@ def rank(
         float, typer.Option(min=0.001, max=0.999, help="Share of false threats that a list may have.")
     ] = 0.1,
     budget: Annotated[int, typer.Option(min=1, help="Threats that a day's list may have.")] = 20,
+    assets: Annotated[
+        Path | None,
+        typer.Option(help="A CSV file of kind (user, host, address), name, nats: how critical people hold them to be."),
+    ] = None,
 ) -> None:
     """Score some logs and rank the threats in them, with the reasons; those below the cut stand in brackets."""
+    from agents.consensus.council import Cut
     from models.registry import Registry  # reads numpy, which no other command should wait for
-    from serving import outputs, ranking, refusals, scoring  # torch, numba and polars: 3 s
+    from serving import answering, docket, outputs, ranking, refusals, scoring  # torch, numba and polars: 3 s
+    from serving.answer_book import AnswerBook
+    from serving.assets import read_assets
 
     at = Home.at(home)
     with in_plain_words(_AGAIN), _spooled(paths, at) as (files, called):
         if output:
             outputs.check_output(output, files)
+        criticality = read_assets(assets) if assets else {}
+        answers = AnswerBook(at.var).read()
         with bars() as told:
             scored = scoring.score(files, registry=Registry(at), format=format, called=called, told=told, strict=strict)
-            threats = ranking.rank(scored, most, alpha, budget)
+            ranked = ranking.docket_of(scored, most, Cut(alpha, budget), criticality)
+            threats = ranking.threats_of(ranked, answering.guidance(ranked, answers.answers))
         kept = ranking.keep_threats(threats, scored, output) if output else None
     warn(scored.warnings)
     warn(scored.unmapped, "unmapped")
     warn(scored.noticed, "noticed")
     warn(refusals.refusals_in_words(scored.refused, format), "refused")
-    Console().print(_table(ranking.HEADINGS, map(ranking.in_words, threats)))
+    warn(answers.in_words())
+    Console().print(table(ranking.HEADINGS, map(ranking.in_words, threats)))
+    with in_plain_words(_AGAIN):
+        docket.keep(ranked, at.var)
+    if threats:
+        print(f"next: secmesh explain {threats[0].id}, then secmesh feedback {threats[0].id} true|false --preview")
     written = f"; {kept.in_words()}" if kept else ""
     listed = sum(threat.listed for threat in threats)
     told_of = f"threats: {listed:,} listed, {len(threats) - listed:,} below the cut"
     print(inert(f"{told_of}, in {scored.verdicts.height:,} events{written}"))
     _fail_unless(scored.verdicts.height)
+
+
+@app.command()
+def explain(
+    threat: Annotated[str, typer.Argument(help="An id that `rank` told, at least 4 letters of it, or a rank.")],
+    home: HomeOption = None,
+) -> None:
+    """Say why a threat that was ranked last has its rank, and what would change it."""
+    from serving import answering, docket, telling  # numba and polars: 2 s
+    from serving.answer_book import AnswerBook
+
+    at = Home.at(home)
+    with in_plain_words(_AGAIN):
+        answers = AnswerBook(at.var).read()
+        told = answering.explain(docket.kept(at.var), answers.answers, threat)
+    warn(answers.in_words())
+    _say(telling.head(told))
+    Console().print(table(telling.WORDS, telling.words(told)))
+    Console().print(table(telling.CHANGES, telling.changes(told), show_lines=False))
+    _say(telling.touched(told, answers.answers))
+
+
+@app.command()
+def feedback(
+    threat: Annotated[str, typer.Argument(help="An id that `rank` told, or at least 4 letters of it.")],
+    said: Annotated[
+        Literal["true", "false", "withdraw"], typer.Argument(help="What it is; withdraw takes your answer back.")
+    ],
+    preview: Annotated[bool, typer.Option("--preview", help="Show what it would change, and keep nothing.")] = False,
+    analyst: Annotated[str | None, typer.Option(help="Who says so; else the login name.")] = None,
+    reason: Annotated[str, typer.Option(help="Why, in a sentence.")] = "",
+    home: HomeOption = None,
+) -> None:
+    """Answer whether a threat that was ranked last is true; what that changes is shown."""
+    from serving import answering, docket, telling  # numba and polars: 2 s
+    from serving.answer_book import AnswerBook
+
+    at, who = Home.at(home), analyst or _login()
+    book = AnswerBook(at.var)
+    with in_plain_words(_AGAIN):
+        answers = book.read()
+        now = datetime.now(UTC)
+        effect = answering.effect(docket.kept(at.var), answers.answers, threat, said, who, reason, now)
+        if not preview:
+            book.append(effect.answer)
+    warn(answers.in_words())
+    Console().print(table(telling.PLACES, telling.places(effect), show_lines=False))
+    _say(telling.besides(effect))
+    print(inert(telling.kept(effect, None if preview else str(book.path))))
+
+
+@app.command()
+def answers(home: HomeOption = None) -> None:
+    """List what was answered, by whom, and what it moved."""
+    from serving import telling  # numba and polars: 2 s
+    from serving.answer_book import AnswerBook
+
+    with in_plain_words(_AGAIN):
+        read = AnswerBook(Home.at(home).var).read()
+    warn(read.in_words())
+    Console().print(table(telling.ANSWERED, telling.answered(read.answers)))
+    _say(telling.learned(read.answers))
 
 
 @app.command()
@@ -161,7 +239,7 @@ def formats(paths: Annotated[list[str], typer.Argument(help="Logs, archives and 
         )
         for log in seen
     )
-    Console().print(_table(("log", "format", "known by, and how it begins"), rows))
+    Console().print(table(("log", "format", "known by, and how it begins"), rows))
     _fail_unless(sum(log.format is not None for log in seen))
 
 
@@ -174,28 +252,19 @@ def models(home: HomeOption = None) -> None:
     with in_plain_words(_AGAIN):
         listed = listing.listing(Registry(Home.at(home)))
     warn(listed.warnings)
-    Console().print(_table(listing.HEADINGS, listed.rows))
+    Console().print(table(listing.HEADINGS, listed.rows))
 
 
-@app.command()
-def serve(
-    host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(min=0, max=65535, help="The port to listen on; 0 takes a free one.")] = 8787,
-    home: HomeOption = None,
-) -> None:
-    """Open the endpoint: events are posted in, ranked threats are read."""
-    from models.registry import Registry  # reads numpy, which no other command should wait for
-    from serving import endpoint, scoring  # torch, numba and polars: 3 s
+def _say(lines: Iterable[str]) -> None:
+    for line in lines:
+        print(inert(line))
 
-    at = Home.at(home)
-    with in_plain_words(_AGAIN):
-        loaded = scoring.champion_mesh(Registry(at))
-        warn([loaded.warning] if loaded.warning else [])
-        with endpoint.listening(host, port) as (socket, url):
-            print(f"listening on {url}; stop with Ctrl-C", flush=True)
-            lookout = endpoint.Lookout(loaded.mesh, loaded.release)
-            with suppress(KeyboardInterrupt), lookout.succeeding(Registry(at), warn):  # how people stop it
-                endpoint.serve(lookout, at.var, socket)
+
+def _login() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        fail("nobody is logged in by a name here; say who you are with --analyst", code=2)
 
 
 def _as_told(format: str | None, unmapped: float | None) -> list[str]:
@@ -222,7 +291,7 @@ def _spooled(paths: Sequence[str], home: Home) -> Iterator[tuple[list[str], dict
 
 
 @contextmanager
-def _until_stopped() -> Iterator[Callable[[float], bool]]:
+def until_stopped() -> Iterator[Callable[[float], bool]]:
     """A pause that says whether Ctrl-C or SIGTERM asked for the end; who asks twice does not wait for it."""
     is_asked = False
 
@@ -246,9 +315,9 @@ def _until_stopped() -> Iterator[Callable[[float], bool]]:
             signal.signal(number, handler)
 
 
-def _table(headings: Sequence[str], rows: Iterable[Sequence[Sequence[str]]]) -> Table:
+def table(headings: Sequence[str], rows: Iterable[Sequence[Sequence[str]]], show_lines: bool = True) -> Table:
     """A table whose cells are lines of text that cannot steer the terminal."""
-    table = Table(*headings, show_lines=True)
+    table = Table(*headings, show_lines=show_lines)
     for row in rows:
         table.add_row(*(Text("\n".join(map(inert, lines))) for lines in row))
     return table

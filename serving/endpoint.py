@@ -1,288 +1,318 @@
-"""The scoring endpoint: events are posted in, ranked threats are read, over HTTP.
-
-What was posted is held in memory only: after a restart the mesh knows its release and nothing that came since.
-"""
+"""The scoring endpoint: events are posted in, ranked threats are read, over HTTP."""
 
 import asyncio
-import socket
-import threading
-from collections.abc import Awaitable, Callable, Iterator, Mapping
-from contextlib import closing, contextmanager
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+from functools import cache
 from tempfile import NamedTemporaryFile
-from typing import IO, Any
+from typing import Any
 
 import msgspec
-import polars as pl
-import uvicorn
 from starlette.applications import Starlette
-from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
-from starlette.responses import Response
+from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
-from agents.consensus.council import Council
-from agents.mesh import Mesh
-from agents.succeeding import Heirs, succeed
-from agents.verdicts import ENTITY_KINDS
-from features.events import Domain
-from features.logs import Logs, read_logs
 from features.reading import sources
-from models.registry import Registry
-from serving.scoring import in_input_order, judge, renamed
-from serving.succession import Say, Succession, in_words, watching
+from serving import openapi, posts
+from serving.acts import Decision
+from serving.encodings import ENCODINGS
+from serving.gate import Asked, Gate, Way
+from serving.messages import Ranked
+from serving.metrics import MEDIA_TYPE, Stage
+from serving.policy import Action, Principal, allowed
+from serving.problems import Problem, answer, fault
+from serving.told import ARROW, Agents, Alive, Answer, Answered, Ranking, Ready, Release, Taken
 
-#: Most bytes of one request's body.
-BODY_BYTES = 64 << 20
-#: Most refused records that one answer lists; it counts all of them.
-REFUSED_SHOWN = 1000
-#: What the source of posted events is called.
-POSTED = "http"
+#: Seconds that a body may take, and more for each megabyte.
+BODY_SECONDS, SECONDS_PER_MB = 10.0, 1.0
+#: Watchers of changes, at most, and seconds after which each hears that nothing changed.
+WATCHERS, SILENT_SECONDS = 100, 15.0
+#: Most bytes of a body that is no log.
+SMALL_BYTES = 10_000
+#: Most letters of an Idempotency-Key.
+KEY_LETTERS = 200
 
-Handler = Callable[[Request], Awaitable[Response]]
-Spool = IO[bytes]
-
-_ROUTES = "POST /v1/events, GET /v1/threats or GET /healthz"
-_EVENTS = "lines of a known log format, each with a time"
-_PACKED = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstandard", b"PK\x03\x04": "zip", b"PK\x05\x06": "zip"}
-_TAR_MARK, _TAR_AT = b"ustar", 257
-
-
-class Problem(Exception):
-    """A request that cannot be answered as asked, as RFC 9457 tells it."""
-
-    def __init__(self, status: int, title: str, detail: str, expected: str, **more: Any) -> None:
-        super().__init__(detail)
-        told = {"type": "about:blank", "title": title, "status": status, "detail": detail, "expected": expected}
-        self.fields: Mapping[str, Any] = told | more
+_FORMATS, _YES_OR_NO = ("auto", *sources()), ("false", "true")
 
 
-@dataclass(frozen=True)
-class Taken:
-    """A post as it was read, its verdicts in the order of the post, and the one release that scored all of it."""
-
-    logs: Logs
-    verdicts: pl.DataFrame
-    release: int | None
+# Answers
 
 
-class Lookout:
-    """One mesh and one council over everything posted; posts are read and scored one at a time, as they arrived.
+async def take_events(gate: Gate, request: Request, who: Principal) -> Response:
+    """Events into the log; the answer comes once they are safely there.
 
-    The same posts in the same order give the same verdicts and the same ranking, where releases follow each other
-    between the same posts.
+    The body is lines of a log in one of the known formats, or an Arrow stream with the columns of a domain's events.
+    Records that cannot be read are refused one by one and named; a post of nothing else is a problem. A post that comes
+    again with the same Idempotency-Key counts once, and so does an event, by its id and time, whatever it comes with.
     """
-
-    def __init__(self, mesh: Mesh, release: int | None) -> None:
-        self.release = release
-        self.refused: int | None = None
-        self.events = 0
-        self._mesh = mesh
-        self._council = Council()
-        self._ranking: list[dict[str, Any]] | None = []
-        self._turn = asyncio.Lock()
-        self._post = threading.Lock()
-
-    async def take(self, path: str, format: str) -> Taken:
-        """Read a posted log, score it and let the council hear."""
-        async with self._turn:
-            return await run_in_threadpool(self._take, path, format)
-
-    async def threats(self) -> list[dict[str, Any]]:
-        """The ranking of now, as records."""
-        async with self._turn:
-            return await run_in_threadpool(self._threats)
-
-    @contextmanager
-    def succeeding(self, registry: Registry, say: Say) -> Iterator[None]:
-        """Have each new champion of `registry` score from the first post on that begins after it was loaded.
-
-        `say` hears of it, from another thread, and so it does of one that is refused.
-        """
-
-        def arrive(heirs: Heirs) -> None:
-            before, whole = self.release, self._succeed(heirs)
-            say(in_words(heirs.release, before, whole), "champion")
-
-        succession = Succession(registry, self.release, self._mesh.agents, arrive, say)
-
-        def look() -> None:
-            succession.look()
-            self.refused = succession.refused
-
-        with watching(look):
-            yield
-
-    def _succeed(self, heirs: Heirs) -> list[Domain]:
-        with self._post:
-            whole = succeed(self._mesh, heirs, is_first=self.release is None)
-            self.release = heirs.release
-        return whole
-
-    def _take(self, path: str, format: str) -> Taken:
-        logs = renamed(read_logs([path], format), {path: POSTED})
-        with self._post:
-            verdicts, release = judge(self._mesh, logs), self.release
-        self._council.hear(verdicts)
-        self._ranking = None
-        self.events += verdicts.height
-        return Taken(logs, in_input_order(verdicts, logs.places), release)
-
-    def _threats(self) -> list[dict[str, Any]]:
-        if self._ranking is None:
-            self._ranking = [threat.record() for threat in self._council.rank()]
-        return self._ranking
-
-
-def application(lookout: Lookout, spools: Path) -> Starlette:
-    """The routes over `lookout`; a body is kept in the folder `spools` while it is read."""
-
-    async def take_events(request: Request) -> Response:
-        format = _asked(request, "format", ("auto", *sources()))
-        with_verdicts = _asked(request, "score", ("false", "true")) == "true"
-        spools.mkdir(parents=True, exist_ok=True)
-        with NamedTemporaryFile(dir=spools, prefix="posted-") as spool:
-            await _receive(request, spool)
-            taken = await lookout.take(spool.name, format)
-        return await run_in_threadpool(_receipt, taken, with_verdicts)
-
-    async def list_threats(request: Request) -> Response:
-        return _json(await lookout.threats())
-
-    async def tell_health(request: Request) -> Response:
-        return _json(
-            {
-                "status": "ok",
-                "release": lookout.release,
-                "refused_release": lookout.refused,
-                "events": lookout.events,
-                "durable": False,
-            }
-        )
-
-    return Starlette(
-        routes=[
-            Route("/v1/events", _in_plain_words(take_events), methods=["POST"]),
-            Route("/v1/threats", list_threats),
-            Route("/healthz", tell_health),
-        ],
-        exception_handlers={404: _tell_absent, 405: _tell_method, 500: _tell_fault, ClientDisconnect: _tell_nobody},
+    format = _asked(request, "format", _FORMATS)
+    judged = _asked(request, "score", _YES_OR_NO) == "true"
+    if judged and not allowed(who, Action.VERDICTS_READ):
+        raise Problem(403, "Not allowed", f"scores are not for {who.role} of {who.tenant}", "score=false")
+    key = _key(request)
+    with NamedTemporaryFile(dir=gate.spools) as spool:
+        async with _in_time(posts.announced(request.headers) or posts.BODY_BYTES):
+            post = await posts.receive(request, spool)
+        taken = await gate.door.take(post, format, _kind(request), who, key, judged=judged)
+    receipt, refused = taken.receipt, taken.logs.refused
+    new = 0 if receipt.is_repeated else receipt.events
+    gate.metrics.posted(new, refused.height, receipt.events + receipt.known - new)
+    told = Taken(
+        accepted=receipt.events,
+        known=receipt.known,
+        position=receipt.position,
+        first=receipt.first,
+        repeated=receipt.is_repeated,
+        refused_count=refused.height,
+        refused=posts.refusals(refused),
+        verdicts=(taken.verdicts and msgspec.Raw(taken.verdicts)) if judged else msgspec.UNSET,
     )
+    return _json(told)
 
 
-@contextmanager
-def listening(host: str, port: int) -> Iterator[tuple[socket.socket, str]]:
-    """A socket that takes connections, and its URL; raises OSError with the address as its file name."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+async def list_threats(gate: Gate, request: Request, who: Principal) -> Response:
+    """The ranked threats, as of a position of the log."""
+    ranked = gate.door.view.ranked
+    threats = [msgspec.Raw(record) for *_, record in ranked.threats]
+    return _json({"position": ranked.position, "events": ranked.events, "threats": threats})
+
+
+async def tell_threat(gate: Gate, request: Request, who: Principal) -> Response:
+    """One threat, by its id."""
+    return _json(msgspec.Raw(_record(gate, request)))
+
+
+async def take_answer(gate: Gate, request: Request, who: Principal) -> Response:
+    """An analyst's answer to a threat: whether it is true, or null to take an earlier one back."""
+    _record(gate, request)
+    key = _key(request)
     try:
-        opened = socket.create_server((host, port), family=family)
-    except OSError as error:
-        raise OSError(error.errno, error.strerror or str(error), f"{host}:{port}") from error
-    with closing(opened):
-        shown = f"[{host}]" if ":" in host else host
-        yield opened, f"http://{shown}:{opened.getsockname()[1]}"
+        said = msgspec.json.decode(await _small(request), type=Answer)
+    except msgspec.MsgspecError as error:
+        expected = '{"is_true": true, false or null, "reason": a text}'
+        raise Problem(422, "No answer", str(error), expected) from error
+    receipt = await gate.door.decide(Decision(request.path_params["id"], said.is_true, said.reason), who, key)
+    return _json(Answered(receipt.position, receipt.is_repeated))
 
 
-def serve(lookout: Lookout, spools: Path, opened: socket.socket) -> None:
-    """Answer requests on `opened` until the process is told to stop."""
-    config = uvicorn.Config(
-        application(lookout, spools),
-        log_level="warning",
-        access_log=False,
-        server_header=False,
-        lifespan="off",
-        ws="none",
-    )
-    uvicorn.Server(config).run(sockets=[opened])
+async def tell_agents(gate: Gate, request: Request, who: Principal) -> Response:
+    """The six agents: what each has seen, and what it has to say of its stream."""
+    progress = gate.door.view.progress
+    return _json(Agents(progress.position, progress.release, progress.agents))
+
+
+async def tell_release(gate: Gate, request: Request, who: Principal) -> Response:
+    """Which release scores, and which was refused."""
+    progress = gate.door.view.progress
+    return _json(Release(progress.release, progress.refused, progress.position))
+
+
+async def tell_health(gate: Gate, request: Request, who: Principal) -> Response:
+    """That the process answers."""
+    return _json(Alive())
+
+
+async def tell_readiness(gate: Gate, request: Request, who: Principal) -> Response:
+    """Whether events are taken and scored, and how far behind the log the detector is."""
+    view, (position, events) = gate.door.view, gate.door.head()
+    ready = Ready(position, events, view.progress.events, view.ranked.events)
+    if not view.is_running:
+        places = {name: place for name, place in msgspec.structs.asdict(ready).items() if name != "status"}
+        raise Problem(503, "Not ready", "the detector is starting", "try again later", retry=1, **places)
+    return _json(ready)
+
+
+async def tell_metrics(gate: Gate, request: Request, who: Principal) -> Response:
+    """Counts and times for Prometheus."""
+    view, (_, events) = gate.door.view, gate.door.head()
+    gate.metrics.came(Stage.LOGGED, events)
+    gate.metrics.came(Stage.DETECTED, view.progress.events)
+    gate.metrics.came(Stage.RANKED, view.ranked.events)
+    gate.metrics.waiting(gate.door.waiting)
+    gate.metrics.lags(gate.door.lag())
+    gate.metrics.scores(view.progress.release, view.progress.refused)
+    return Response(gate.metrics.page(), media_type=MEDIA_TYPE)
+
+
+async def stream(gate: Gate, request: Request, who: Principal) -> Response:
+    """Each change of the ranking as a server-sent event, the whole of it first."""
+    if len(gate.watchers) >= WATCHERS:
+        raise Problem(503, "Too many watchers", f"{WATCHERS} watch already", "try again later", retry=60)
+    return StreamingResponse(_changes(gate), media_type="text/event-stream", headers={"cache-control": "no-store"})
+
+
+@cache
+def _document() -> bytes:
+    return msgspec.json.encode(openapi.document(WAYS))
+
+
+async def describe(gate: Gate, request: Request, who: Principal) -> Response:
+    """This document, as OpenAPI 3.1."""
+    return Response(_document(), media_type="application/json")
+
+
+_EVENTS = (
+    Asked("format", "query", {"enum": _FORMATS, "default": "auto"}, "How the lines are written."),
+    Asked("score", "query", {"enum": _YES_OR_NO, "default": "false"}, "Whether to wait for the verdicts."),
+    Asked("Content-Encoding", "header", {"enum": tuple(ENCODINGS)}, "How the body is packed."),
+)
+_ONCE = Asked(
+    "Idempotency-Key",
+    "header",
+    {"type": "string", "minLength": 1, "maxLength": KEY_LETTERS},
+    "What is posted with the same key counts once.",
+)
+_ID = Asked("id", "path", {"type": "string", "minLength": 1}, "The id of a threat that is ranked.")
+_BODIES = {"application/x-ndjson": "lines of a log", "text/plain": "lines of a log", ARROW: "an Arrow stream"}
+
+WAYS = (
+    Way("POST", "/v1/events", Action.EVENTS_WRITE, take_events, "Post events", Taken, _BODIES, (*_EVENTS, _ONCE)),
+    Way("GET", "/v1/threats", Action.THREATS_READ, list_threats, "List threats", Ranking),
+    Way("GET", "/v1/threats/{id}", Action.THREATS_READ, tell_threat, "Read a threat", "application/json", asks=(_ID,)),
+    Way(
+        "POST",
+        "/v1/threats/{id}/answers",
+        Action.DECISIONS_WRITE,
+        take_answer,
+        "Answer a threat",
+        Answered,
+        {"application/json": Answer},
+        (_ID, _ONCE),
+    ),
+    Way("GET", "/v1/stream", Action.THREATS_READ, stream, "Watch the ranking", "text/event-stream"),
+    Way("GET", "/v1/agents", Action.RELEASE_READ, tell_agents, "List agents", Agents),
+    Way("GET", "/v1/release", Action.RELEASE_READ, tell_release, "Read the release", Release),
+    Way("GET", "/v1/openapi.json", Action.HEALTH_READ, describe, "Read this document", "application/json"),
+    Way("GET", "/healthz", Action.HEALTH_READ, tell_health, "Is it alive", Alive),
+    Way("GET", "/readyz", Action.HEALTH_READ, tell_readiness, "Is it ready", Ready),
+    Way("GET", "/metrics", Action.METRICS_READ, tell_metrics, "Metrics for Prometheus", MEDIA_TYPE),
+)
+_ROUTES = ", ".join(f"{way.method} {way.path}" for way in WAYS)
+
+
+def application(gate: Gate) -> Starlette:
+    """The routes through `gate`."""
+
+    def answered(way: Way) -> Callable[[Request], Awaitable[Response]]:
+        async def answer_way(request: Request) -> Response:
+            return await gate.pass_on(way, request)
+
+        return answer_way
+
+    routes = Starlette(
+        routes=[Route(way.path, answered(way), methods=[way.method], name=way.caption) for way in WAYS],
+        exception_handlers={
+            Problem: answer, 404: _tell_absent, 405: _tell_method, 500: _tell_fault, ClientDisconnect: _tell_nobody,
+        },
+    )  # fmt: skip
+    routes.router.redirect_slashes = False
+    return routes
 
 
 # Requests
-
-
-def _in_plain_words(answer: Handler) -> Handler:
-    """Turn a Problem into its answer."""
-
-    async def answer_plainly(request: Request) -> Response:
-        try:
-            return await answer(request)
-        except Problem as problem:
-            return _problem(problem.fields)
-
-    return answer_plainly
 
 
 def _asked(request: Request, name: str, known: tuple[str, ...]) -> str:
     """A parameter of the query, the first of `known` where it is left out."""
     value = request.query_params.get(name, known[0])
     if value not in known:
-        raise Problem(400, "Unknown parameter", f"{name}={value} is not known", f"{name} is one of {', '.join(known)}")
+        raise Problem(
+            400, "Unknown parameter", f"{name}={value[:100]} is not known", f"{name} is one of {', '.join(known)}"
+        )
     return value
 
 
-async def _receive(request: Request, spool: Spool) -> None:
-    """Keep the body in `spool`, unless it is larger than BODY_BYTES or packed."""
-    announced = request.headers.get("content-length", "0")
-    _check_size(int(announced) if announced.isdecimal() else 0)
-    size = 0
-    async for block in request.stream():
-        size += len(block)
-        _check_size(size)
-        spool.write(block)
-    _check_plain(spool)
+def _kind(request: Request) -> str:
+    return request.headers.get("content-type", "").partition(";")[0].strip().lower()
 
 
-def _check_plain(spool: Spool) -> None:
-    """Refuse what a reader would unpack: a small bomb grows without end."""
-    spool.seek(0)
-    start = spool.read(512)
-    kinds = [kind for mark, kind in _PACKED.items() if start.startswith(mark)]
-    kinds += ["tar"] if start.startswith(_TAR_MARK, _TAR_AT) else []
-    if kinds:
-        raise Problem(415, "Packed body", f"the body is {kinds[0]} data", "lines of text; unpack the log first")
+def _key(request: Request) -> str | None:
+    key = request.headers.get("idempotency-key")
+    if key is not None and not 1 <= len(key) <= KEY_LETTERS:
+        raise Problem(400, "Bad key", f"Idempotency-Key has {len(key)} letters", f"1 to {KEY_LETTERS} letters")
+    return key
 
 
-def _check_size(size: int) -> None:
-    if size > BODY_BYTES:
-        raise Problem(413, "Too large", "the body is too large", f"at most {BODY_BYTES} bytes; post it in parts")
+@asynccontextmanager
+async def _in_time(size: int) -> AsyncIterator[None]:
+    """Raise Problem if a body of so many bytes is not there in time."""
+    try:
+        async with asyncio.timeout(BODY_SECONDS + SECONDS_PER_MB * size / 1e6):
+            yield
+    except TimeoutError as error:
+        raise Problem(408, "Too slow", "the body took too long", "a body without long pauses") from error
 
 
-# Answers
+async def _small(request: Request) -> bytes:
+    """A body of a few thousand bytes."""
+    body = b""
+    async with _in_time(SMALL_BYTES):
+        async for block in request.stream():
+            body += block
+            if len(body) > SMALL_BYTES:
+                raise Problem(413, "Too large", "the body is too large", f"at most {SMALL_BYTES} bytes")
+    return body
 
 
-def _receipt(taken: Taken, with_verdicts: bool) -> Response:
-    verdicts, refused = taken.verdicts, taken.logs.refused
-    listed = refused.select("line", "field", "value", "reason").head(REFUSED_SHOWN).to_dicts()
-    told = {"accepted": verdicts.height, "refused_count": refused.height, "refused": listed, "release": taken.release}
-    if verdicts.is_empty():
-        return _problem(Problem(422, "Nothing accepted", "no event could be read", _EVENTS, **told).fields)
-    return _json(told | {"verdicts": _records(verdicts)} if with_verdicts else told)
+def _record(gate: Gate, request: Request) -> bytes:
+    wanted = request.path_params["id"]
+    for id, _, _, record in gate.door.view.ranked.threats:
+        if id == wanted:
+            return record
+    raise Problem(404, "No such threat", f"no threat {wanted[:100]!r} is ranked", "the id of one in GET /v1/threats")
 
 
-def _records(verdicts: pl.DataFrame) -> list[dict[str, Any]]:
-    entities = pl.struct(ENTITY_KINDS).alias("entities")
-    return verdicts.select("seq", "uid", "domain", entities, "p", "evidence", "reasons", "release").to_dicts()
+async def _changes(gate: Gate) -> AsyncIterator[bytes]:
+    async with gate.door.watching() as changed:
+        gate.watchers.add(changed)
+        try:
+            before: Mapping[str, Any] | None = None
+            while not gate.is_closing:
+                changed.clear()
+                ranked = gate.door.view.ranked
+                now = {id: [rank, score, listed] for rank, (id, score, listed, _) in enumerate(ranked.threats, start=1)}
+                if now != before:
+                    yield _event(ranked, before or {}, now)
+                    before = now
+                try:
+                    await asyncio.wait_for(changed.wait(), SILENT_SECONDS)
+                except TimeoutError:
+                    yield b": still here\n\n"
+        finally:
+            gate.watchers.discard(changed)
 
 
-def _tell_absent(request: Request, error: Exception) -> Response:
-    return _problem(Problem(404, "Not found", f"nothing at {request.url.path}", _ROUTES).fields)
+def _event(ranked: Ranked, before: Mapping[str, Any], now: Mapping[str, Any]) -> bytes:
+    """What is new, moved and gone, as a server-sent event."""
+    moved = [
+        {"id": id, "rank": place[0], "score": place[1], "listed": place[2]}
+        for id, place in now.items()
+        if before.get(id) != place
+    ]
+    told = {"position": ranked.position, "threats": moved, "gone": [id for id in before if id not in now]}
+    return b"id: %d\nevent: ranking\ndata: %s\n\n" % (ranked.position, msgspec.json.encode(told))
 
 
-def _tell_method(request: Request, error: Exception) -> Response:
-    return _problem(Problem(405, "Wrong method", f"no {request.method} at {request.url.path}", _ROUTES).fields)
+async def _tell_absent(request: Request, error: Exception) -> Response:
+    return Problem(404, "Not found", f"nothing at {request.url.path[:200]}", _ROUTES).response()
 
 
-def _tell_fault(request: Request, error: Exception) -> Response:
-    return _problem(Problem(500, "Fault", "the fault is ours and in the log of the server", "an answer").fields)
+async def _tell_method(request: Request, error: Exception) -> Response:
+    told = Problem(405, "Wrong method", f"no {request.method[:20]} at {request.url.path[:200]}", _ROUTES).response()
+    if isinstance(error, HTTPException) and error.headers:
+        told.headers.update(error.headers)
+    return told
 
 
-def _tell_nobody(request: Request, error: Exception) -> Response:
+async def _tell_fault(request: Request, error: Exception) -> Response:
+    return fault()
+
+
+async def _tell_nobody(request: Request, error: Exception) -> Response:
     """An answer for a sender who hung up, so that this is no fault of ours."""
-    return _problem(Problem(400, "Cut short", "the body ended early", "a whole body").fields)
-
-
-def _problem(fields: Mapping[str, Any]) -> Response:
-    return Response(msgspec.json.encode(fields), fields["status"], media_type="application/problem+json")
+    return Problem(400, "Cut short", "the body ended early", "a whole body").response()
 
 
 def _json(value: object) -> Response:

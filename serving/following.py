@@ -28,8 +28,9 @@ from models.registry import Registry
 from serving.books import Books
 from serving.outputs import UnusableOutput, check_output
 from serving.refusals import refusals_in_words, refuse_none
+from serving.say import Say
 from serving.scoring import COLUMNS, Loaded, champion_mesh
-from serving.succession import Say, Succession, in_words
+from serving.succession import Succession, in_words
 
 #: Seconds between two looks.
 POLL_SECONDS = 1.0

@@ -1,8 +1,9 @@
 """Logs in, a verdict for each event out, in the order of the input."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 
@@ -11,7 +12,7 @@ from agents.mesh import Mesh
 from agents.terminal import Told
 from agents.verdicts import ENTITY_KINDS, VERDICTS
 from features.files import check_paths
-from features.logs import Logs, cut, read_logs
+from features.logs import Logs, cut, read_logs, renamed
 from features.reading import Chunk
 from models.registry import CHAMPION, NoRegistry, Registry
 from models.releases import NAME, champion, load
@@ -110,21 +111,16 @@ def judge(mesh: Mesh, logs: Logs, told: Told = lambda step, done, whole: None) -
     return pl.concat(parts)
 
 
-def renamed(logs: Logs, called: Mapping[str, str]) -> Logs:
-    """The same logs, their sources under the names that people know them by."""
-    if not called:
-        return logs
-    source = pl.col("source").replace(dict(called))
-    events = {domain: frame.with_columns(source) for domain, frame in logs.events.items()}
-    return replace(
-        logs, events=events, refused=logs.refused.with_columns(source), places=logs.places.with_columns(source)
-    )
-
-
 def in_input_order(verdicts: pl.DataFrame, places: pl.DataFrame) -> pl.DataFrame:
     """Verdicts by the place of their log in the input, then by line."""
     placed = verdicts.join(places, on=["source", "member"], how="left", nulls_equal=True)
     return placed.sort("place", "line", "seq").select(COLUMNS)
+
+
+def records(verdicts: pl.DataFrame) -> list[dict[str, Any]]:
+    """Verdicts as plain values for JSON."""
+    entities = pl.struct(ENTITY_KINDS).alias("entities")
+    return verdicts.select("seq", "uid", "domain", entities, "p", "evidence", "reasons", "release").to_dicts()
 
 
 def _counting(told: Told, format: str, strict: bool) -> Callable[[Chunk], None]:

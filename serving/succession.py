@@ -10,14 +10,12 @@ from agents.succeeding import Heirs, heirs_of
 from features.events import Domain
 from models.registry import CHAMPION, NoRegistry, Registry
 from models.releases import NAME, champion, load
+from serving.say import Say
 
 #: Seconds between two looks at the champion's alias, which take 6 ms each.
 EVERY_SECONDS = 1.0
 #: Seconds after which a release that was refused is tried again: somebody may have mended it.
 AGAIN_SECONDS = 3.0
-
-#: Hears lines for the user, and of which kind they are.
-Say = Callable[[Iterable[str], str], None]
 
 
 class Succession:

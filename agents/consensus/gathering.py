@@ -49,13 +49,18 @@ def gathered(things: pl.DataFrame, found: Episodes) -> Gathered:
     threads = of_thread.group_by("thread", maintain_order=True).agg(
         peak=pl.col("score").max(), first=pl.col("first_time").min(), last=pl.col("last_time").max()
     )
+    peak = pl.col("score").max().over("thread")
     whole = pl.col("score").max().over("thread", "kind", "name", "start")  # what its witnesses said by the end
-    core = of_thread.filter(whole >= _CORE * pl.col("score").max().over("thread"))
-    weights = core.group_by("thread", "thing", maintain_order=True).agg(
+    told, shared = (_weights(of_thread.filter(score >= _CORE * peak)) for score in (pl.col("score"), whole))
+    begun = rows.filter(pl.col("begun") > 0).select("thread", "kind", "name", "start")
+    return Gathered(threads, episodes, _telling(told), _shares(shared), begun)
+
+
+def _weights(core: pl.DataFrame) -> pl.DataFrame:
+    """What each thing is worth to a thread, by its domain."""
+    return core.group_by("thread", "thing", maintain_order=True).agg(
         pl.col("gain").max(), pl.col("domain").first(), pl.col("score").max()
     )
-    begun = rows.filter(pl.col("begun") > 0).select("thread", "kind", "name", "start")
-    return Gathered(threads, episodes, _telling(weights), _shares(weights), begun)
 
 
 def _long(things: pl.DataFrame, found: Episodes) -> pl.DataFrame:

@@ -52,10 +52,10 @@ def test_a_threat_explains_itself(var: Path) -> None:
         assert head[1] == "host MAIL"
         assert head[3].startswith("listed: too few threats of earlier days are known")
         assert head[4] == "+2.5 nats of the score are criticality that people stated; host mail is critical"
-        assert ["endpoint", "12.9", "12.0", "1 x", "launch: program mail.exe, rare anywhere"] in rows(result)
+        assert ["endpoint", "11.4", "12.0", "1 x", "launch: program mail.exe, rare anywhere"] in rows(result)
         assert ["endpoint", "none", "", "it would be gone"] in rows(result)
-        assert ["dns", "1", "12.9", "nothing"] in rows(result)
-        assert ["what people told", "3", "10.4", "-2.5"] in rows(result)
+        assert ["dns", "1", "11.4", "nothing"] in rows(result)
+        assert ["what people told", "3", "8.9", "-2.5"] in rows(result)
 
 
 def test_a_preview_shows_the_effect_and_keeps_nothing(var: Path) -> None:
@@ -64,7 +64,7 @@ def test_a_preview_shows_the_effect_and_keeps_nothing(var: Path) -> None:
     shown = run("feedback", first.id, "false", "--preview")
     assert shown.exit_code == 0
     (own,) = (row for row in rows(shown) if row[0] == first.id)
-    assert own[1] == "1, score 12.9"
+    assert own[1] == "1, score 11.4"
     assert own[2].startswith("(3), score ")
     assert own[3] == "host MAIL"
     assert shown.stdout.endswith(

@@ -7,7 +7,6 @@ import re
 import signal
 import subprocess
 import sys
-from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
 
@@ -329,38 +328,7 @@ def test_models_without_a_registry_says_what_to_do(log: Path) -> None:
     assert "secmesh train" in line
 
 
-# serve, and the commands as processes
-
-
-def test_the_endpoint_opens_answers_and_closes(champion: Home) -> None:
-    command = [*CLI, "serve", "--port", "0", "--home", str(champion.mlruns.parent)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=ENVIRONMENT) as process:  # noqa: S603  # our own words
-        assert process.stdout
-        told = process.stdout.readline()
-        port = int(told.split("127.0.0.1:")[1].split(";")[0])
-        connection = HTTPConnection("127.0.0.1", port, timeout=20)
-        connection.request("GET", "/healthz")
-        assert json.loads(connection.getresponse().read())["release"] == 1
-        connection.close()
-        process.send_signal(signal.SIGTERM)
-        process.wait(20)
-
-
-def test_ctrl_c_is_how_people_stop_the_endpoint(log: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def stopped(*_: object) -> None:
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr("serving.endpoint.serve", stopped)
-    result = run("serve", "--port", 0)
-    assert result.exit_code == 0
-    assert re.fullmatch(r"listening on http://127.0.0.1:\d+; stop with Ctrl-C\n", result.stdout)
-    assert errors(result) == []
-
-
-def test_an_address_that_is_taken_is_one_line(log: Path) -> None:
-    result = run("serve", "--host", "192.0.2.1")
-    assert result.exit_code == 1
-    assert errors(result)[0].startswith("error: 192.0.2.1:8787: ")
+# the commands as processes
 
 
 def test_score_as_a_process_reads_a_pipe(log: Path) -> None:

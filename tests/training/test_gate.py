@@ -20,7 +20,7 @@ from agents.keeping import arrays_of, fresh_mesh, manifest_of
 from agents.mesh import Mesh
 from agents.recipe import recipe_of
 from features.events import Domain
-from features.logs import read_logs
+from features.logs import Events, read_logs
 from models import bundle
 from training.counterfeits import NEAR, REAL, WILD, counterfeited
 from training.gate import MARGINS, Decision, judge, leads, precisions, reigning
@@ -150,7 +150,11 @@ def test_a_share_of_strange_events_that_grew_too_much_is_refused(
     monkeypatch.setattr("training.gate.MARGINS", dict.fromkeys(MARGINS, 1.0))
     shy, loud = Mesh({NETWORK: taught["all"]}), Mesh({NETWORK: taught["half"]})
     said = loud.observe
-    loud.observe = lambda events: said(events).with_columns(p=pl.col("p") / 20)  # type: ignore[method-assign]
+
+    def louder(events: Events, order: pl.DataFrame | None = None) -> pl.DataFrame:
+        return said(events, order).with_columns(p=pl.col("p") / 20)
+
+    monkeypatch.setattr(loud, "observe", louder)
     decision = judge(shy, loud, {NETWORK: estate.since}, seed=0)
     assert not decision.is_taken
     assert "share of p <= 0.01" in decision.in_words()[1]

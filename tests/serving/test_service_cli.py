@@ -1,0 +1,92 @@
+"""The commands of the service: the endpoint opens and closes, keys are handed out, the log is folded again."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from http.client import HTTPConnection
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner, Result
+
+import serving.cli
+from serving.service_cli import app
+from tests.serving.logs_of_posts import post, posts_of, written
+
+CLI = [sys.executable, "-c", "import serving.service_cli; serving.service_cli.app(prog_name='secmesh')"]
+ENVIRONMENT = os.environ | {"PYTHONPATH": str(Path(serving.cli.__file__).parents[1])}
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("SECMESH_HOME", str(tmp_path / "home"))
+    return tmp_path / "home"
+
+
+def run(*arguments: object) -> Result:
+    return CliRunner().invoke(app, [str(argument) for argument in arguments])
+
+
+def test_the_endpoint_opens_answers_and_closes(home: Path) -> None:
+    command = [*CLI, "serve", "--port", "0"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=ENVIRONMENT) as process:  # noqa: S603  # our own words
+        assert process.stdout
+        told = process.stdout.readline()
+        port = int(told.split("127.0.0.1:")[1].split(";")[0])
+        connection = HTTPConnection("127.0.0.1", port, timeout=20)
+        connection.request("GET", "/healthz")
+        assert json.loads(connection.getresponse().read()) == {"status": "ok"}
+        connection.close()
+        process.send_signal(signal.SIGTERM)
+        process.wait(30)
+
+
+def test_ctrl_c_is_how_people_stop_the_endpoint(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def stopped(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("serving.service.serve", stopped)
+    result = run("serve", "--port", 0)
+    assert result.exit_code == 0
+    assert result.stdout.startswith("listening on http://127.0.0.1:")
+    assert result.stderr == ""
+
+
+def test_an_address_that_is_taken_is_one_line(home: Path) -> None:
+    result = run("serve", "--host", "192.0.2.1")
+    assert result.exit_code == 1
+    assert result.stderr.startswith("error: 192.0.2.1:8787: ")
+
+
+def test_beyond_this_machine_keys_are_needed(home: Path) -> None:
+    result = run("serve", "--host", "0.0.0.0", "--port", 0)  # noqa: S104  # refused
+    assert result.exit_code == 1
+    assert "secmesh keys add" in result.stderr
+
+
+def test_a_key_is_shown_once_listed_and_revoked(home: Path) -> None:
+    key = run("keys", "add", "firewall", "--role", "ingest", "--days", 30).stdout.strip()
+    assert key.startswith("smk_")
+    listed = run("keys", "list").stdout
+    assert "firewall" in listed
+    assert "good" in listed
+    assert key not in listed
+    assert key not in (home / "var" / "keys.json").read_text()
+    assert run("keys", "revoke", "firewall").stdout.startswith("revoked: firewall (")
+    assert run("keys", "revoke", "firewall").exit_code != 0
+    wrong = run("keys", "add", "x", "--role", "king")
+    assert wrong.exit_code != 0
+    assert "expected one of ingest, analyst, data-scientist, admin" in wrong.stderr
+
+
+def test_the_log_is_replayed_to_a_position_and_forgets_whom_it_should(home: Path, estate: Path) -> None:
+    path = home / "var" / "events.db"
+    written(path, [post(events, f"sensor-{n % 2}") for n, events in enumerate(posts_of(estate, 900, 300))])
+    assert "as of position 2: 600 events, release None" in run("replay", "--to", 2).stdout
+    told = run("forget", "sensor-1", "--since", 1).stdout
+    assert told == "300 events of sensor-1 are forgotten, says position 4 of the log\n"
+    assert run("forget", "sensor-2", "--since", 1).exit_code != 0
+    assert "no position 9" in run("replay", "--to", 9).stderr
