@@ -5,12 +5,11 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Literal, TypeVar
 
-from agents.consensus.trusting import guided_by
-
 from agents.consensus.answers import Answer, answer_to, standing
 from agents.consensus.explaining import FEWEST, Explanation, Move, UnknownThreat, explained, found, moves
 from agents.consensus.guidance import Guidance, Sort
 from agents.consensus.threats import Threat
+from agents.consensus.trusting import guided_by
 from serving.docket import Docket
 from serving.ranking import spelled, threats_of
 
