@@ -22,13 +22,13 @@ from serving.acts import Decision, Promotion
 from serving.detection import Detection, DetectorGone, View
 from serving.event_log import EventLog
 from serving.group_commit import GroupCommit
-from serving.limits import WaitingRoom
 from serving.log_entries import DamagedLog, Entry, KeyTaken, Kind, LogUnwritable, Receipt, digest
 from serving.marks import marks_of, without
 from serving.packing import packed
 from serving.policy import MAIN, Principal
 from serving.posts import Post
 from serving.problems import Problem
+from serving.readers import Readers, Shed
 from serving.say import Say
 
 #: Bytes of posts that wait to be read, and how many are read at once.
@@ -66,8 +66,7 @@ class Door:
         self._is_closed, self._ranked = False, 0
         self._log = EventLog(home.var / "events.db")
         self._commits = GroupCommit(self._log)
-        self._room = WaitingRoom(ROOM_BYTES)
-        self._reading = asyncio.Semaphore(READERS)
+        self._readers = Readers(READERS, ROOM_BYTES)
         self._changed: set[asyncio.Event] = set()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._detection = Detection(home, say, self._promote, self._snapped, self._see)
@@ -92,7 +91,7 @@ class Door:
     @property
     def waiting(self) -> int:
         """Bytes of posts that wait to be read."""
-        return self._room.size
+        return self._readers.waiting
 
     def lag(self) -> float:
         """Seconds since what was ranked last was accepted, 0 if all is ranked."""
@@ -107,12 +106,11 @@ class Door:
 
     async def take(self, post: Post, format: str, kind: str, who: Principal, key: str | None, *, judged: bool) -> Taken:
         """Read a post and put its events into the log; answers once they are safely there. Raises Problem."""
-        async with self._turn(who.name, post.size):
-            logs = await run_in_threadpool(posts.read, post, format, kind)
-            payload, marks = await run_in_threadpool(_prepared, logs.events, who.tenant)
+        logs = await self._read(post, format, kind, who)
         events = sum(frame.height for frame in logs.events.values())
         if not events:
             raise _nothing(logs)
+        payload, marks = await run_in_threadpool(_prepared, logs.events, who.tenant)
         content = digest(post.digest + format.encode())
 
         def thinned(is_known_B: NDArray[np.bool_]) -> bytes:
@@ -145,26 +143,13 @@ class Door:
         finally:
             self._changed.discard(changed)
 
-    @asynccontextmanager
-    async def _turn(self, name: str, size: int) -> AsyncIterator[None]:
-        """Wait to be read, as long as there is room for who asks. Raises Problem where it is lost to somebody else."""
-        is_lost = asyncio.Event()
-        ticket = self._room.enter(name, size, is_lost.set)
-        if ticket is None:
-            raise _busy("too many posts wait")
-        turn, lost = (asyncio.ensure_future(one) for one in (self._reading.acquire(), is_lost.wait()))
+    async def _read(self, post: Post, format: str, kind: str, who: Principal) -> Logs:
         try:
-            await asyncio.wait([turn, lost], return_when=asyncio.FIRST_COMPLETED)
-            if is_lost.is_set():
-                raise _busy("too many posts wait, most of them yours")
-            self._room.leave(ticket)
-            yield
-        finally:
-            self._room.leave(ticket)
-            if turn.done() and not turn.cancelled():
-                self._reading.release()
-            turn.cancel()
-            lost.cancel()
+            return await self._readers.read(who.name, post, format, kind)
+        except Full:
+            raise _busy("too many posts wait") from None
+        except Shed:
+            raise _busy("too many posts wait, most of them yours") from None
 
     async def _committed(self, entry: Entry) -> Receipt:
         try:

@@ -1,8 +1,9 @@
 """Posts: the body of a request as the events in it, whatever format they are in and however they are packed."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from hashlib import sha256
+from itertools import pairwise
 from pathlib import Path
 from typing import IO
 
@@ -24,6 +25,7 @@ REFUSED_SHOWN = 1000
 #: What the source of posted events is called.
 POSTED = "http"
 
+_ALONE = ("ocsf", "suricata", "wazuh")  # formats of which each line can be read by itself
 _PACKED = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstandard", b"PK\x03\x04": "zip", b"PK\x05\x06": "zip"}
 _TAR_MARK, _TAR_AT = b"ustar", 257
 
@@ -65,6 +67,44 @@ def announced(headers: Mapping[str, str]) -> int:
     size = int(length) if length.isdecimal() and len(length) < 20 else 0
     _check(size, "sent")
     return size
+
+
+def read_together(bodies: Sequence[Post], format: str, kind: str) -> list[Logs | Problem]:
+    """What `read` makes of each body, or why it cannot be read; bodies of lines that stand alone are read as one."""
+    if format not in _ALONE or not all(_is_lines(post.path) for post in bodies) or len(bodies) < 2:
+        return [_read_or_not(post, format, kind) for post in bodies]
+    ends, whole = [0], bodies[0].path.with_name(f"{bodies[0].path.name}-together")
+    try:
+        with whole.open("wb") as file:
+            for post in bodies:
+                content = post.path.read_bytes()
+                content += b"" if content.endswith(b"\n") else b"\n"
+                ends.append(ends[-1] + content.count(b"\n"))
+                file.write(content)
+        logs = renamed(read_logs([whole], format), {str(whole): POSTED})
+    finally:
+        whole.unlink(missing_ok=True)
+    return [_part(logs, start, end) for start, end in pairwise(ends)]
+
+
+def _part(logs: Logs, start: int, end: int) -> Logs:
+    """What was read in some lines, as if they were all there is."""
+    mine, line = pl.col("line").is_between(start, end, closed="left"), pl.col("line") - start
+    events = {domain: frame.filter(mine).with_columns(line) for domain, frame in logs.events.items()}
+    refused = logs.refused.filter(mine).with_columns(line)
+    return replace(logs, events={domain: frame for domain, frame in events.items() if frame.height}, refused=refused)
+
+
+def _is_lines(path: Path) -> bool:
+    with path.open("rb") as file:
+        return file.read(1) == b"{"
+
+
+def _read_or_not(post: Post, format: str, kind: str) -> Logs | Problem:
+    try:
+        return read(post, format, kind)
+    except Problem as problem:
+        return problem
 
 
 def read(post: Post, format: str, kind: str) -> Logs:
