@@ -1,4 +1,4 @@
-"""What the door and the detector, two processes, tell each other; as MessagePack, so that nothing is ever unpickled."""
+"""What the door and the detector, two processes, tell each other; as MessagePack, which is data and never runs."""
 
 from collections.abc import Callable
 from multiprocessing.connection import Connection

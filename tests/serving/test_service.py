@@ -25,7 +25,7 @@ from serving.packing import unpacked
 from serving.sending import streamed
 from tests.serving.logs_of_posts import kept_in, posts_of
 
-KILLS = int(os.environ.get("SECMESH_SERVICE_KILLS", "3"))
+KILLS = int(os.environ.get("SECMESH_SERVICE_KILLS", "2"))
 POSTS = 12 * KILLS
 
 
