@@ -125,10 +125,10 @@ def judged(verdicts: pl.DataFrame, before: pl.DataFrame) -> dict[str, Found]:
 
 
 def by_entity(verdicts: pl.DataFrame) -> pl.DataFrame:
-    """A row for each entity that a verdict names: kind, name, start of the episode, domain, evidence, bad."""
+    """A row for each entity that a verdict names: its seq, kind, name, start of the episode, domain, evidence, bad."""
     cut = verdicts.with_columns(start=pl.col("time").dt.truncate(EPISODE))
     parts = [
-        cut.select("start", "domain", "evidence", "bad", kind=pl.lit(anchor), name=named(kind))
+        cut.select("seq", "start", "domain", "evidence", "bad", kind=pl.lit(anchor), name=named(kind))
         for kind, anchor in ANCHORS.items()
     ]
     return pl.concat(parts).drop_nulls("name")

@@ -31,7 +31,7 @@ from scipy.stats import t
 
 from agents.consensus.threats import Threat
 from benchmarks.consensus import RULES, by_entity, heard
-from benchmarks.faults import FAULTS, HONEST, KEY, LIES, LOUD, Episode, Liars, Thing, named_episodes
+from benchmarks.faults import FAULTS, HONEST, KEY, LIES, LOUD, Episode, Liars, Thing
 from features.events import Domain
 from training.plots import ATTACK, GREY, INK, MAIN
 
@@ -223,7 +223,7 @@ def _fakes(verdicts: pl.DataFrame, **columns: pl.Expr) -> pl.DataFrame:
 
 def _bad(verdicts: pl.DataFrame) -> frozenset[Episode]:
     """The episodes of all that malicious events name."""
-    return frozenset(named_episodes(verdicts.filter("bad")).select(KEY).rows())
+    return frozenset(by_entity(verdicts.filter("bad")).select(KEY).rows())
 
 
 def _seconds(verdicts: pl.DataFrame) -> tuple[float, float]:

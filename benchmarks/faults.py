@@ -7,7 +7,7 @@ from datetime import timedelta
 import numpy as np
 import polars as pl
 
-from agents.consensus.testimony import ANCHORS, EPISODE, named
+from benchmarks.consensus import by_entity
 
 Episode = tuple[str, str, object]
 Liars = tuple[str, ...]
@@ -61,7 +61,7 @@ def _largest(verdicts: pl.DataFrame) -> pl.Series:
 
 def _flood(chance: np.random.Generator, verdicts: pl.DataFrame, liars: Liars, near: object) -> Iterator[pl.DataFrame]:
     """What most of the liars see goes first: they vouch for each other."""
-    rows = named_episodes(verdicts)
+    rows = by_entity(verdicts)
     is_lying = pl.col("domain").is_in(liars)
     of_episode = rows.group_by(KEY).agg(
         others=pl.col("evidence").filter(~is_lying).max().fill_null(0.0),
@@ -77,22 +77,12 @@ def _flood(chance: np.random.Generator, verdicts: pl.DataFrame, liars: Liars, ne
 def _targeted(
     chance: np.random.Generator, verdicts: pl.DataFrame, liars: Liars, near: Sequence[Thing]
 ) -> Iterator[pl.DataFrame]:
-    rows = named_episodes(verdicts)
+    rows = by_entity(verdicts)
     spoken = set(rows.filter(pl.col("domain").is_in(liars)).select(KEY).unique().rows())
     within = [thing.episodes & spoken for thing in near if thing.episodes & spoken]
     for many in _TARGETS:
         chosen = sorted({episode for episodes in within[:many] for episode in episodes}, key=str)
         yield _raised(verdicts, rows, liars, pl.DataFrame(chosen, schema=rows.select(KEY).schema, orient="row"))
-
-
-def named_episodes(verdicts: pl.DataFrame) -> pl.DataFrame:
-    """A row for each entity that a verdict names, in its ten minutes."""
-    cut = verdicts.with_columns(start=pl.col("time").dt.truncate(EPISODE))
-    parts = [
-        cut.select("seq", "start", "domain", "evidence", kind=pl.lit(anchor), name=named(kind))
-        for kind, anchor in ANCHORS.items()
-    ]
-    return pl.concat(parts).drop_nulls("name")
 
 
 def _raised(verdicts: pl.DataFrame, rows: pl.DataFrame, liars: Liars, chosen: pl.DataFrame) -> pl.DataFrame:

@@ -127,9 +127,9 @@ class Detector:
         self._ranking.renew(fold.council.aside(), guided_by(fold.answers), fold.place, accepted)
 
     def _keep(self, events: int) -> None:
-        """Keep a snapshot if so many events, and any entry, came since the last."""
+        """Keep a snapshot if so many events came since the last."""
         place = self._fold.place
-        if place != self._kept_at and place.events - self._kept_at.events >= min(events, SNAPSHOT_EVENTS):
+        if place.events - self._kept_at.events >= events:
             snapshots.keep(self._folder, place, *self._fold.snapshot())
             self._kept_at = place
             self._line.send(Snapped(place.position))

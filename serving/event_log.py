@@ -4,7 +4,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import msgspec
@@ -13,7 +13,19 @@ import numpy as np
 from features.whole_files import sync_folder
 from serving.acknowledged import Acknowledged, acknowledged
 from serving.lake import Lake, Segment
-from serving.log_entries import START, DamagedLog, Entry, Kept, KeyTaken, LogUnwritable, Place, Receipt, behind, digest
+from serving.log_entries import (
+    START,
+    DamagedLog,
+    Entry,
+    Kept,
+    KeyTaken,
+    LogUnwritable,
+    Place,
+    Receipt,
+    behind,
+    digest,
+    since_1970,
+)
 from serving.log_file import FORMAT, Connect, connect, explained, head, prepare, segments, transaction
 from serving.log_reader import LogReader, lake_of
 
@@ -158,8 +170,8 @@ class EventLog:
 
     def _remove(self, segment: Segment, accepted: datetime, keys: timedelta) -> None:
         """Have the log name a segment and no longer hold its entries, nor keys and marks that are too old by then."""
-        last, oldest = segment.last, (accepted - keys - _EPOCH) // timedelta(microseconds=1)
-        forgotten = max(0, (accepted - MARKS - _EPOCH) // timedelta(seconds=1)).to_bytes(4, "big")
+        last, oldest = segment.last, since_1970(accepted - keys)
+        forgotten = max(0, since_1970(accepted - MARKS) // 1_000_000).to_bytes(4, "big")
         with self._appending, explained(self.path), transaction(self._file):
             self._file.execute("INSERT INTO segments VALUES (?, ?, ?, ?)", (*_values(last), segment.sha256))
             self._file.execute("DELETE FROM entries WHERE position <= ?", (last.position,))
@@ -189,7 +201,6 @@ def _next(reader: LogReader, base: Place, upto: int) -> list[Kept]:
     return kept
 
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MARK = "INSERT OR IGNORE INTO marks VALUES (?) RETURNING 1"
 
 

@@ -28,7 +28,7 @@ from models.registry import Registry
 from serving.books import Books
 from serving.outputs import UnusableOutput, check_output
 from serving.refusals import refusals_in_words, refuse_none
-from serving.say import Say
+from serving.say import Pause, Say
 from serving.scoring import COLUMNS, Loaded, champion_mesh
 from serving.succession import Succession, in_words
 
@@ -39,9 +39,6 @@ BUSY_LOOKS, BUSY_EVENTS = 10, 200_000
 
 _BATCH = 50_000
 _SAID = 1000
-
-#: Waits so many seconds, and tells whether to stop.
-Pause = Callable[[float], bool]
 
 
 def follow(

@@ -83,7 +83,7 @@ class Entry:
     @property
     def microseconds(self) -> int:
         """When it was accepted, since 1970 in UTC."""
-        return (self.accepted - _EPOCH) // _MICROSECOND
+        return since_1970(self.accepted)
 
 
 @dataclass(frozen=True)
@@ -129,6 +129,11 @@ class Receipt:
 def digest(content: bytes) -> bytes:
     """SHA-256, 32 bytes."""
     return hashlib.sha256(content).digest()
+
+
+def since_1970(time: datetime) -> int:
+    """Microseconds from 1970 in UTC until a time."""
+    return (time - _EPOCH) // _MICROSECOND
 
 
 def moment(microseconds: int) -> datetime:

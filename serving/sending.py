@@ -1,7 +1,7 @@
 """Sends the events of logs to a scoring endpoint, now or as the logs grow, and goes on where it stopped."""
 
 import io
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,15 +13,13 @@ from features.growing import Growing
 from features.positions import Positions
 from features.reading import Chunk, candidates_of
 from serving.client import Client
-from serving.say import Say
+from serving.say import Pause, Say
 from serving.told import ARROW, Taken
 
 #: Events that are sent together, and bytes of them.
 BATCH_EVENTS, BATCH_BYTES = 5000, 16 << 20
 #: Seconds between two looks at logs that may grow.
 POLL_SECONDS = 0.5
-#: Waits so many seconds, and tells whether to stop.
-Pause = Callable[[float], bool]
 
 
 @dataclass
