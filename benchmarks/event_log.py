@@ -26,12 +26,12 @@ from rich.table import Table
 
 from features.events import Domain, schema
 from features.logs import Events
-from serving.event_log import EventLog
-from serving.group_commit import GroupCommit
-from serving.log_entries import START, Entry, Kind, Place, Receipt
-from serving.log_file import Connection, Cursor, Value, connect
-from serving.log_reader import LogReader
-from serving.packing import packed, unpacked
+from serving.stream.event_log import EventLog
+from serving.stream.group_commit import GroupCommit
+from serving.stream.log_entries import START, Entry, Kind, Place, Receipt
+from serving.stream.log_file import Connection, Cursor, Value, connect
+from serving.stream.log_reader import LogReader
+from serving.stream.packing import packed, unpacked
 
 _NOW = datetime(2026, 1, 1, tzinfo=UTC)
 _GROUPS = (1, 8, 64, 256)

@@ -31,7 +31,7 @@ from rich.console import Console
 from rich.table import Table
 
 from features.logs import read_logs
-from serving.sending import ARROW, streamed
+from serving.client.sending import ARROW, streamed
 from training.simulation import simulate
 
 _SERVE = "import secmesh; secmesh.main()"

@@ -34,8 +34,8 @@ from features.logs import read_logs
 from models.home import Home
 from models.registry import CHAMPION, Registry
 from models.releases import NAME, Release, find, promote
-from serving.listening import listening
-from serving.service import Stop, serve
+from serving.api.listening import listening
+from serving.api.service import Stop, serve
 from training.jobs import train
 from training.simulation import simulate
 

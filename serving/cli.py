@@ -63,7 +63,7 @@ def score(
 
 def _score(paths: Sequence[str], output: Path, format: str, strict: bool, at: Home) -> None:
     from models.registry import Registry  # reads numpy, which no other command should wait for
-    from serving import outputs, refusals, scoring  # torch, numba and polars: 3 s
+    from serving.batch import outputs, refusals, scoring  # torch, numba and polars: 3 s
 
     with in_plain_words(_AGAIN), _spooled(paths, at) as (files, called):
         outputs.check_output(output, files)
@@ -80,7 +80,7 @@ def _score(paths: Sequence[str], output: Path, format: str, strict: bool, at: Ho
 
 def _follow(paths: Sequence[str], output: Path, format: str, strict: bool, horizon: timedelta, at: Home) -> None:
     from models.registry import Registry  # reads numpy, which no other command should wait for
-    from serving import following  # torch, numba and polars: 3 s
+    from serving.batch import following  # torch, numba and polars: 3 s
 
     with in_plain_words(_GOES_ON), until_stopped() as pause:
         print(inert(f"following {', '.join(paths)}; verdicts go to {output}; stop with Ctrl-C"), flush=True)
@@ -110,9 +110,10 @@ def rank(
     """Score some logs and rank the threats in them, with the reasons; those below the cut stand in brackets."""
     from agents.consensus.council import Cut
     from models.registry import Registry  # reads numpy, which no other command should wait for
-    from serving import answering, docket, outputs, ranking, refusals, scoring  # torch, numba and polars: 3 s
-    from serving.answer_book import AnswerBook
-    from serving.assets import read_assets
+    from serving.batch import outputs, refusals, scoring  # torch, numba and polars: 3 s
+    from serving.threats import answering, docket, ranking
+    from serving.threats.answer_book import AnswerBook
+    from serving.threats.assets import read_assets
 
     at = Home.at(home)
     with in_plain_words(_AGAIN), _spooled(paths, at) as (files, called):
@@ -148,8 +149,8 @@ def explain(
     home: HomeOption = None,
 ) -> None:
     """Say why a threat that was ranked last has its rank, and what would change it."""
-    from serving import answering, docket, telling  # numba and polars: 2 s
-    from serving.answer_book import AnswerBook
+    from serving.threats import answering, docket, telling  # numba and polars: 2 s
+    from serving.threats.answer_book import AnswerBook
 
     at = Home.at(home)
     with in_plain_words(_AGAIN):
@@ -174,8 +175,8 @@ def feedback(
     home: HomeOption = None,
 ) -> None:
     """Answer whether a threat that was ranked last is true; what that changes is shown."""
-    from serving import answering, docket, telling  # numba and polars: 2 s
-    from serving.answer_book import AnswerBook
+    from serving.threats import answering, docket, telling  # numba and polars: 2 s
+    from serving.threats.answer_book import AnswerBook
 
     at, who = Home.at(home), analyst or _login()
     book = AnswerBook(at.var)
@@ -194,8 +195,8 @@ def feedback(
 @app.command()
 def answers(home: HomeOption = None) -> None:
     """List what was answered, by whom, and what it moved."""
-    from serving import telling  # numba and polars: 2 s
-    from serving.answer_book import AnswerBook
+    from serving.threats import telling  # numba and polars: 2 s
+    from serving.threats.answer_book import AnswerBook
 
     with in_plain_words(_AGAIN):
         read = AnswerBook(Home.at(home).var).read()
@@ -213,7 +214,7 @@ def convert(
     home: HomeOption = None,
 ) -> None:
     """Write the events of some logs as Parquet files, which every command reads as it reads logs."""
-    from serving import converting, refusals  # numba and polars: 1 s
+    from serving.batch import converting, refusals  # numba and polars: 1 s
 
     with in_plain_words(_AGAIN), _spooled(paths, Home.at(home)) as (files, called), bars() as told:
         done = converting.convert(files, output, format=format, called=called, told=told, strict=strict)
@@ -247,7 +248,7 @@ def formats(paths: Annotated[list[str], typer.Argument(help="Logs, archives and 
 def models(home: HomeOption = None) -> None:
     """List what the registry holds, the champion release first, with what the gate said and who was champion when."""
     from models.registry import Registry  # reads numpy, which no other command should wait for
-    from serving import listing  # polars
+    from serving.batch import listing  # polars
 
     with in_plain_words(_AGAIN):
         listed = listing.listing(Registry(Home.at(home)))

@@ -30,7 +30,7 @@ def serve(
     home: HomeOption = None,
 ) -> None:
     """Open the endpoint: events are posted into a durable log, ranked threats are read."""
-    from serving import listening, service  # polars and numba: 1 s
+    from serving.api import listening, service  # polars and numba: 1 s
 
     with (
         in_plain_words(_GOES_ON),
@@ -51,8 +51,8 @@ def send(
     format: Format = "auto",
 ) -> None:
     """Send the events of logs to an endpoint, each once, and go on where an earlier run stopped."""
-    from serving import sending  # polars and numba: 1 s
-    from serving.client import Client
+    from serving.client import sending  # polars and numba: 1 s
+    from serving.client.client import Client
 
     with (
         in_plain_words(_GOES_ON),
@@ -73,7 +73,8 @@ def replay(
     """Rank the threats as they stood at a position of the event log: the log is folded again, and left as it is."""
     from agents.consensus.trusting import guided_by
     from models.registry import Registry  # reads numpy, which no other command should wait for
-    from serving import ranking, replaying  # torch, numba and polars: 3 s
+    from serving.folding import replaying  # torch, numba and polars: 3 s
+    from serving.threats import ranking
 
     at = Home.at(home)
     with in_plain_words(_AGAIN), bars() as told:
@@ -91,7 +92,7 @@ def forget(
     home: HomeOption = None,
 ) -> None:
     """Have the mesh forget what somebody sent; the service has to be stopped, and folds its log again at its start."""
-    from serving import replaying  # torch, numba and polars: 3 s
+    from serving.folding import replaying  # torch, numba and polars: 3 s
 
     at = Home.at(home)
     with in_plain_words(_AGAIN):
@@ -108,8 +109,8 @@ def add(
     home: HomeOption = None,
 ) -> None:
     """Make a key and show it, once."""
-    from serving import keys as ring
-    from serving.policy import Role
+    from serving.access import keys as ring
+    from serving.access.policy import Role
 
     with in_plain_words(_AGAIN):
         if role not in list(Role):
@@ -123,7 +124,7 @@ def add(
 @keys.command("list")
 def list_(home: HomeOption = None) -> None:
     """List all keys that were ever made, but for the keys themselves."""
-    from serving import keys as ring
+    from serving.access import keys as ring
 
     now = datetime.now(UTC)
     with in_plain_words(_AGAIN):
@@ -147,7 +148,7 @@ def revoke(
     which: Annotated[str, typer.Argument(help="The id of a key, or the name of who holds it.")], home: HomeOption = None
 ) -> None:
     """Make keys worthless from now on."""
-    from serving import keys as ring
+    from serving.access import keys as ring
 
     with in_plain_words(_AGAIN):
         gone = ring.revoke(ring.keys_path(Home.at(home)), which, datetime.now(UTC))

@@ -8,7 +8,7 @@ import polars as pl
 from agents.consensus.council import Council, Cut
 from agents.verdicts import VERDICTS
 from features.admission import SPELLINGS
-from serving.docket import Docket
+from serving.threats.docket import Docket
 
 MORNING = datetime(2026, 3, 2, 8, tzinfo=UTC)
 

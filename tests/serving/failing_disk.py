@@ -11,7 +11,7 @@ from typing import Any
 import apsw
 import numpy as np
 
-from serving.log_file import Connect, Connection, Value
+from serving.stream.log_file import Connect, Connection, Value
 
 SECTOR = 512
 

@@ -9,9 +9,9 @@ import os
 import sys
 from pathlib import Path
 
-from serving.event_log import EventLog
-from serving.group_commit import GroupCommit
-from serving.log_entries import Entry, Kind, moment
+from serving.stream.event_log import EventLog
+from serving.stream.group_commit import GroupCommit
+from serving.stream.log_entries import Entry, Kind, moment
 
 GROUP, EVENTS = 4, 3
 

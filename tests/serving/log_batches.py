@@ -8,8 +8,8 @@ from features.admission import admit
 from features.events import Domain
 from features.logs import Events
 from features.source import Drafts
-from serving.log_entries import Entry, Kept, Kind
-from serving.packing import packed
+from serving.stream.log_entries import Entry, Kept, Kind
+from serving.stream.packing import packed
 
 START_TIME = datetime(2024, 5, 1, tzinfo=UTC)
 

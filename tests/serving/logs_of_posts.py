@@ -8,11 +8,11 @@ from pathlib import Path
 import msgspec
 
 from features.logs import Events, cut, read_logs
-from serving.acts import Forgetting, Promotion
-from serving.event_log import EventLog
-from serving.log_entries import START, Entry, Kept, Kind
-from serving.log_reader import LogReader
-from serving.packing import packed
+from serving.folding.acts import Forgetting, Promotion
+from serving.stream.event_log import EventLog
+from serving.stream.log_entries import START, Entry, Kept, Kind
+from serving.stream.log_reader import LogReader
+from serving.stream.packing import packed
 
 NOW = datetime(2026, 3, 5, tzinfo=UTC)
 

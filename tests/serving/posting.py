@@ -17,13 +17,13 @@ from prometheus_client import CollectorRegistry
 from starlette.applications import Starlette
 
 from models.home import Home
-from serving.door import Door
-from serving.endpoint import WAYS, application
-from serving.gate import Gate
-from serving.keys import Keyring, keys_path
-from serving.listening import listening, server
-from serving.metrics import Metrics
-from serving.service import Stop, serve
+from serving.access.keys import Keyring, keys_path
+from serving.api.door import Door
+from serving.api.endpoint import WAYS, application
+from serving.api.gate import Gate
+from serving.api.listening import listening, server
+from serving.api.metrics import Metrics
+from serving.api.service import Stop, serve
 
 Answer = tuple[int, Any]
 

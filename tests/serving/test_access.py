@@ -14,10 +14,10 @@ import pytest
 from starlette.applications import Starlette
 from starlette.routing import Route
 
-from serving.endpoint import WAYS
-from serving.gate import Way
-from serving.keys import add, keys_path, revoke
-from serving.policy import MAIN, OPEN, POLICY, Action, Role
+from serving.access.keys import add, keys_path, revoke
+from serving.access.policy import MAIN, OPEN, POLICY, Action, Role
+from serving.api.endpoint import WAYS
+from serving.api.gate import Way
 from tests.serving.posting import Heard, call, gated, home_of
 
 #: What is done where: a route that comes or changes must be thought about here too.

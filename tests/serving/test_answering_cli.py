@@ -8,11 +8,11 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from agents.consensus.threats import Threat
-from serving.answer_book import AnswerBook
-from serving.answering import guidance
 from serving.cli import app
-from serving.docket import keep, kept
-from serving.ranking import threats_of
+from serving.threats.answer_book import AnswerBook
+from serving.threats.answering import guidance
+from serving.threats.docket import keep, kept
+from serving.threats.ranking import threats_of
 from tests.serving.dockets import docket
 
 

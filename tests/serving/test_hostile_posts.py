@@ -15,9 +15,9 @@ import zstandard
 from starlette.applications import Starlette
 
 from features.reading import sources
-from serving import posts
-from serving.door import Door
-from serving.told import ARROW
+from serving.api import posts
+from serving.api.door import Door
+from serving.api.told import ARROW
 from tests.serving.posting import Heard, call, event, gated, home_of, new
 
 Case = tuple[str, str, dict[str, str], bytes]  # what it is, the query, headers, and the body

@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 
-from serving import gate
-from serving.endpoint import WAYS
-from serving.gate import Way
-from serving.keys import add, keys_path
-from serving.policy import Role
+from serving.access.keys import add, keys_path
+from serving.access.policy import Role
+from serving.api import gate
+from serving.api.endpoint import WAYS
+from serving.api.gate import Way
 from tests.serving.posting import home_of, taking
 
 schemathesis = pytest.importorskip("schemathesis", reason="is in the extra `api`: pip install -e .[api]")

@@ -48,7 +48,7 @@ def test_ctrl_c_is_how_people_stop_the_endpoint(home: Path, monkeypatch: pytest.
     def stopped(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("serving.service.serve", stopped)
+    monkeypatch.setattr("serving.api.service.serve", stopped)
     result = run("serve", "--port", 0)
     assert result.exit_code == 0
     assert result.stdout.startswith("listening on http://127.0.0.1:")

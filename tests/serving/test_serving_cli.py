@@ -348,7 +348,7 @@ def test_ctrl_c_stops_with_a_word(log: Path, monkeypatch: pytest.MonkeyPatch) ->
     def stopped(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("serving.scoring.score", stopped)
+    monkeypatch.setattr("serving.batch.scoring.score", stopped)
     result = run("score", log)
     assert result.exit_code == 130
     assert errors(result) == ["stopped; the same command starts again"]

@@ -13,7 +13,7 @@ from models.home import Home
 from models.registry import CHAMPION, Registry
 from models.releases import NAME, find, model_name, promote, rollback
 from serving import succession
-from serving.scoring import champion_mesh
+from serving.batch.scoring import champion_mesh
 from serving.succession import Succession
 from tests.serving.posting import Served, event, served, wait_until
 

@@ -1,0 +1,216 @@
+"""The door: takes posts into the event log, and answers with what the detector made of it."""
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator, Callable
+from concurrent.futures import Future
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from queue import Full
+from typing import Self
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+from starlette.concurrency import run_in_threadpool
+
+from features.logs import Events, Logs
+from models.home import Home
+from serving.access.policy import MAIN, Principal
+from serving.api import posts
+from serving.api.posts import Post
+from serving.api.problems import Problem
+from serving.api.readers import Readers, Shed
+from serving.folding.acts import Decision, Promotion
+from serving.folding.detection import Detection, DetectorGone, View
+from serving.say import Say
+from serving.stream.event_log import EventLog
+from serving.stream.group_commit import GroupCommit
+from serving.stream.log_entries import DamagedLog, Entry, KeyTaken, Kind, LogUnwritable, Receipt, digest
+from serving.stream.marks import marks_of, without
+from serving.stream.packing import packed
+
+#: Bytes of posts that wait to be read, and how many are read at once.
+ROOM_BYTES, READERS = 256 << 20, 2
+#: Seconds that a post waits for its verdicts.
+VERDICT_SECONDS = 30.0
+
+_SECMESH = "secmesh"
+
+
+@dataclass(frozen=True)
+class Taken:
+    """A post that is in the log: where, what was refused of it, and its verdicts as JSON if they were asked for."""
+
+    receipt: Receipt
+    logs: Logs
+    verdicts: bytes | None
+
+
+class Door:
+    """The log with its one writer, a detector beside it, and who waits for what; for one event loop.
+
+    As a context it works; `say` hears what whoever runs it should know, and `visible` how many seconds after it was
+    accepted the last of some events is in the ranking, from any thread.
+    """
+
+    def __init__(
+        self,
+        home: Home,
+        say: Say,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        visible: Callable[[float], object] = lambda seconds: None,
+    ) -> None:
+        self._home, self._say, self._now, self._visible = home, say, now, visible
+        self._is_closed, self._ranked = False, 0
+        self._log = EventLog(home.var / "events.db")
+        self._commits = GroupCommit(self._log)
+        self._readers = Readers(READERS, ROOM_BYTES)
+        self._changed: set[asyncio.Event] = set()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._detection = Detection(home, say, self._promote, self._snapped, self._see)
+        self._moving = threading.Lock()
+
+    def __enter__(self) -> Self:
+        self._detection.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._commits.close()
+        self._detection.stop()
+        with self._moving:
+            self._is_closed = True
+            self._log.close()
+
+    @property
+    def view(self) -> View:
+        """What is known of the detector."""
+        return self._detection.view
+
+    @property
+    def waiting(self) -> int:
+        """Bytes of posts that wait to be read."""
+        return self._readers.waiting
+
+    def lag(self) -> float:
+        """Seconds since what was ranked last was accepted, 0 if all is ranked."""
+        ranked = self.view.ranked
+        is_behind = ranked.events < self.head()[1]
+        return max(0.0, self._now().timestamp() - ranked.accepted) if is_behind and ranked.accepted else 0.0
+
+    def head(self) -> tuple[int, int]:
+        """The position of the last entry of the log, and how many events there are."""
+        place = self._log.head()
+        return place.position, place.events
+
+    async def take(self, post: Post, format: str, kind: str, who: Principal, key: str | None, *, judged: bool) -> Taken:
+        """Read a post and put its events into the log; answers once they are safely there. Raises Problem."""
+        logs = await self._read(post, format, kind, who)
+        events = sum(frame.height for frame in logs.events.values())
+        if not events:
+            raise _nothing(logs)
+        payload, marks = await run_in_threadpool(_prepared, logs.events, who.tenant)
+        content = digest(post.digest + format.encode())
+
+        def thinned(is_known_B: NDArray[np.bool_]) -> bytes:
+            return packed(without(logs.events, is_known_B))
+
+        entry = Entry(Kind.EVENTS, self._now(), who.name, who.tenant, payload, events, key, content, marks, thinned)
+        if not judged:
+            return Taken(await self._committed(entry), logs, None)
+        waiting = self._detection.ask(seal := digest(payload))
+        try:
+            receipt = await self._committed(entry)
+            is_new = not receipt.is_repeated and not receipt.known
+            return Taken(receipt, logs, await _verdicts(waiting) if is_new else None)
+        finally:
+            self._detection.forget(seal, waiting)
+
+    async def decide(self, decision: Decision, who: Principal, key: str | None) -> Receipt:
+        """Put what an analyst said of a threat into the log. Raises Problem."""
+        payload = msgspec.json.encode(decision)
+        return await self._committed(Entry(Kind.DECISION, self._now(), who.name, who.tenant, payload, key=key))
+
+    @asynccontextmanager
+    async def watching(self) -> AsyncIterator[asyncio.Event]:
+        """An event that is set whenever there is a new view."""
+        self._loop = asyncio.get_running_loop()
+        changed = asyncio.Event()
+        self._changed.add(changed)
+        try:
+            yield changed
+        finally:
+            self._changed.discard(changed)
+
+    async def _read(self, post: Post, format: str, kind: str, who: Principal) -> Logs:
+        try:
+            return await self._readers.read(who.name, post, format, kind)
+        except Full:
+            raise _busy("too many posts wait") from None
+        except Shed:
+            raise _busy("too many posts wait, most of them yours") from None
+
+    async def _committed(self, entry: Entry) -> Receipt:
+        try:
+            receipt = await asyncio.wrap_future(self._commits.submit(entry))
+        except Full:
+            raise _busy("too much waits for the disk") from None
+        except KeyTaken as error:
+            raise Problem(409, "Key taken", str(error), "another Idempotency-Key for another post") from error
+        except (LogUnwritable, DamagedLog) as error:
+            self._say([str(error)], "warning")
+            raise Problem(503, "Not kept", "nothing was kept", "try again later", retry=5) from error
+        self._detection.wake()
+        return receipt
+
+    def _promote(self, release: int) -> None:
+        payload = msgspec.json.encode(Promotion(release))
+        self._commits.submit(Entry(Kind.PROMOTION, self._now(), _SECMESH, MAIN, payload))
+        self._detection.wake()
+
+    def _snapped(self, position: int) -> None:
+        """Move what no restart needs into the lake, beside whatever else goes on."""
+
+        def move() -> None:
+            with self._moving:
+                try:
+                    if not self._is_closed:
+                        self._log.move(position)
+                except (LogUnwritable, DamagedLog) as error:
+                    self._say([str(error)], "warning")
+
+        threading.Thread(target=move, name="lake", daemon=True).start()
+
+    def _see(self, view: View) -> None:
+        if view.ranked.position > self._ranked and view.ranked.accepted:
+            self._visible(self._now().timestamp() - view.ranked.accepted)
+        self._ranked = view.ranked.position
+        if (loop := self._loop) is not None and self._changed:
+            loop.call_soon_threadsafe(self._tell)
+
+    def _tell(self) -> None:
+        for changed in self._changed:
+            changed.set()
+
+
+async def _verdicts(waiting: Future[bytes]) -> bytes | None:
+    try:
+        return await asyncio.wait_for(asyncio.wrap_future(waiting), VERDICT_SECONDS)
+    except (TimeoutError, DetectorGone):
+        return None
+
+
+def _prepared(events: Events, tenant: str) -> tuple[bytes, list[bytes]]:
+    return packed(events), marks_of(events, tenant)
+
+
+def _nothing(logs: Logs) -> Problem:
+    refused = logs.refused
+    told = posts.refusals(refused)
+    why = "no event could be read"
+    return Problem(422, "Nothing accepted", why, posts.EVENTS, refused_count=refused.height, refused=told)
+
+
+def _busy(why: str) -> Problem:
+    return Problem(503, "Busy", why, "try again later", retry=1)

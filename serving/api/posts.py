@@ -1,0 +1,152 @@
+"""Posts: the body of a request as the events in it, whatever format they are in and however they are packed."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from hashlib import sha256
+from itertools import pairwise
+from pathlib import Path
+from typing import IO
+
+import polars as pl
+from starlette.requests import Request
+
+from features.logs import Logs, read_logs, renamed
+from serving.api import arrow_stream
+from serving.api.encodings import ENCODINGS, BadEncoding, Unpacker
+from serving.api.problems import Problem
+from serving.api.told import ARROW, Refusal
+
+#: Most bytes of one request's body, as it is sent and as it is unpacked.
+BODY_BYTES = 64 << 20
+#: What a body should be.
+EVENTS = "lines of a known log format, each with a time"
+#: Most refused records that one answer lists; it counts all of them.
+REFUSED_SHOWN = 1000
+#: What the source of posted events is called.
+POSTED = "http"
+
+_ALONE = ("ocsf", "suricata", "wazuh")  # formats of which each line can be read by itself
+_PACKED = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstandard", b"PK\x03\x04": "zip", b"PK\x05\x06": "zip"}
+_TAR_MARK, _TAR_AT = b"ustar", 257
+
+
+@dataclass(frozen=True)
+class Post:
+    """A body unpacked, in a file, the SHA-256 of it, and how many bytes of it were sent."""
+
+    path: Path
+    digest: bytes
+    size: int
+
+
+async def receive(request: Request, spool: IO[bytes]) -> Post:
+    """Keep the body in `spool`, unpacked as its Content-Encoding says. Raises Problem."""
+    body, seen, sent, unpacked = _unpacker(request.headers), sha256(), 0, 0
+    try:
+        async for block in request.stream():
+            sent += len(block)
+            _check(sent, "sent")
+            for piece in body.unpack(block):
+                unpacked += len(piece)
+                _check(unpacked, "unpacked")
+                seen.update(piece)
+                spool.write(piece)
+        body.end()
+    except BadEncoding as error:
+        raise Problem(
+            400, "Bad encoding", f"the body cannot be unpacked: {error}", "data as content-encoding says"
+        ) from error
+    _check_plain(spool)
+    spool.flush()
+    return Post(Path(spool.name), seen.digest(), sent)
+
+
+def announced(headers: Mapping[str, str]) -> int:
+    """How many bytes a request says that its body has, 0 if it says none. Raises Problem if they are too many."""
+    length = headers.get("content-length", "0")
+    size = int(length) if length.isdecimal() and len(length) < 20 else 0
+    _check(size, "sent")
+    return size
+
+
+def read_together(bodies: Sequence[Post], format: str, kind: str) -> list[Logs | Problem]:
+    """What `read` makes of each body, or why it cannot be read; bodies of lines that stand alone are read as one."""
+    if format not in _ALONE or not all(_is_lines(post.path) for post in bodies) or len(bodies) < 2:
+        return [_read_or_not(post, format, kind) for post in bodies]
+    ends, whole = [0], bodies[0].path.with_name(f"{bodies[0].path.name}-together")
+    try:
+        with whole.open("wb") as file:
+            for post in bodies:
+                content = post.path.read_bytes()
+                content += b"" if content.endswith(b"\n") else b"\n"
+                ends.append(ends[-1] + content.count(b"\n"))
+                file.write(content)
+        logs = renamed(read_logs([whole], format), {str(whole): POSTED})
+    finally:
+        whole.unlink(missing_ok=True)
+    return [_part(logs, start, end) for start, end in pairwise(ends)]
+
+
+def _part(logs: Logs, start: int, end: int) -> Logs:
+    """What was read in some lines, as if they were all there is."""
+    mine, line = pl.col("line").is_between(start, end, closed="left"), pl.col("line") - start
+    events = {domain: frame.filter(mine).with_columns(line) for domain, frame in logs.events.items()}
+    refused = logs.refused.filter(mine).with_columns(line)
+    return replace(logs, events={domain: frame for domain, frame in events.items() if frame.height}, refused=refused)
+
+
+def _is_lines(path: Path) -> bool:
+    with path.open("rb") as file:
+        return file.read(1) == b"{"
+
+
+def _read_or_not(post: Post, format: str, kind: str) -> Logs | Problem:
+    try:
+        return read(post, format, kind)
+    except Problem as problem:
+        return problem
+
+
+def read(post: Post, format: str, kind: str) -> Logs:
+    """The events of a body of that media type. Raises Problem for an Arrow stream that holds no events."""
+    if kind == ARROW:
+        try:
+            arrow_stream.rewrite(post.path)
+        except arrow_stream.NoStream as error:
+            raise Problem(
+                400, "No Arrow stream", f"the body {error}", "an Arrow stream with the columns of a domain's events"
+            ) from error
+    return renamed(read_logs([post.path], format), {str(post.path): POSTED})
+
+
+def _unpacker(headers: Mapping[str, str]) -> Unpacker:
+    encoding = headers.get("content-encoding", "identity").strip().lower()
+    if encoding not in ENCODINGS:
+        raise Problem(
+            415, "Unknown encoding", f"content-encoding is {encoding[:40]!r}", f"one of {', '.join(ENCODINGS)}"
+        )
+    return Unpacker(encoding)
+
+
+def _check(size: int, how: str) -> None:
+    if size > BODY_BYTES:
+        raise Problem(
+            413, "Too large", f"the body is too large as it is {how}", f"at most {BODY_BYTES} bytes; post it in parts"
+        )
+
+
+def _check_plain(spool: IO[bytes]) -> None:
+    """Refuse an archive, which a reader would unpack beyond any limit of ours."""
+    spool.seek(0)
+    start = spool.read(512)
+    kinds = [kind for mark, kind in _PACKED.items() if start.startswith(mark)]
+    kinds += ["tar"] if start.startswith(_TAR_MARK, _TAR_AT) else []
+    if kinds:
+        expected = "lines of text; name gzip or zstd as Content-Encoding, unpack an archive first"
+        raise Problem(415, "Packed body", f"the body is {kinds[0]} data", expected)
+
+
+def refusals(refused: pl.DataFrame) -> list[Refusal]:
+    """Refused records as values for JSON."""
+    rows = refused.select("line", "field", "value", "reason").head(REFUSED_SHOWN).rows()
+    return [Refusal(*row) for row in rows]

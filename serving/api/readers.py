@@ -1,0 +1,107 @@
+"""Readers: posts read in threads, those that wait together at once, for reading has a price however little is read."""
+
+import asyncio
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+from queue import Full
+
+from starlette.concurrency import run_in_threadpool
+
+from features.logs import Logs
+from serving.access.limits import Ticket, WaitingRoom
+from serving.api import posts
+from serving.api.posts import Post
+
+#: Most posts, and bytes of them, that are read together.
+TOGETHER, TOGETHER_BYTES = 32, 4 << 20
+
+
+class Shed(Exception):
+    """A post lost its place to somebody who has waited for less."""
+
+
+@dataclass(eq=False)
+class _Waiting:
+    post: Post
+    format: str
+    kind: str
+    logs: asyncio.Future[Logs]
+    ticket: Ticket | None = None
+
+    def lose(self) -> None:
+        if not self.logs.done():
+            self.logs.set_exception(Shed())
+
+
+class Readers:
+    """So many threads that read posts, of which at most `room` bytes wait; for one event loop."""
+
+    def __init__(self, threads: int, room: int) -> None:
+        self._idle, self._room = threads, WaitingRoom(room)
+        self._queue: deque[_Waiting] = deque()
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    @property
+    def waiting(self) -> int:
+        """Bytes of posts that wait."""
+        return self._room.size
+
+    async def read(self, name: str, post: Post, format: str, kind: str) -> Logs:
+        """What `posts.read` makes of a post by `name`, in its turn. Raises Full, Shed, and what that raises."""
+        one = _Waiting(post, format, kind, asyncio.get_running_loop().create_future())
+        one.ticket = self._room.enter(name, post.size, one.lose)
+        if one.ticket is None:
+            raise Full
+        self._queue.append(one)
+        self._begin()
+        try:
+            return await one.logs
+        finally:
+            self._room.leave(one.ticket)
+
+    def _begin(self) -> None:
+        while self._idle and (group := self._next()):
+            self._idle -= 1
+            task = asyncio.ensure_future(self._run(group))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+    def _next(self) -> list[_Waiting]:
+        """The post that waits longest, and those that can be read with it."""
+        group: list[_Waiting] = []
+        left: deque[_Waiting] = deque()
+        size = 0
+        while self._queue:
+            one = self._queue.popleft()
+            if one.logs.done():  # it was shed, or its sender is gone
+                continue
+            is_alike = not group or (one.format, one.kind) == (group[0].format, group[0].kind)
+            if len(group) < TOGETHER and is_alike and (not group or size + one.post.size <= TOGETHER_BYTES):
+                group.append(one)
+                size += one.post.size
+            else:
+                left.append(one)
+        self._queue = left
+        for one in group:
+            if one.ticket is not None:
+                self._room.leave(one.ticket)
+        return group
+
+    async def _run(self, group: Sequence[_Waiting]) -> None:
+        bodies = [one.post for one in group]
+        found: Sequence[Logs | Exception]
+        try:
+            found = await run_in_threadpool(posts.read_together, bodies, group[0].format, group[0].kind)
+        except Exception as error:  # whoever waits hears of it, whatever it is
+            found = [error] * len(group)
+        finally:
+            self._idle += 1
+        for one, logs in zip(group, found, strict=True):
+            if one.logs.done():
+                continue
+            if isinstance(logs, Exception):
+                one.logs.set_exception(logs)
+            else:
+                one.logs.set_result(logs)
+        self._begin()

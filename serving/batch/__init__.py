@@ -1,0 +1,1 @@
+"""Logs in files: read, scored once or as they grow, and written."""

@@ -1,0 +1,1 @@
+"""What sends events to a scoring endpoint."""

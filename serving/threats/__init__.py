@@ -1,0 +1,1 @@
+"""Ranked threats: kept, told, explained and answered."""
