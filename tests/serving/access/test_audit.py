@@ -374,7 +374,7 @@ WRITER = """
 import sys
 from pathlib import Path
 from serving.access.audit import writing
-from tests.serving.test_audit import entry
+from tests.serving.access.test_audit import entry
 with writing(Path(sys.argv[1]), Path(sys.argv[2])) as audit:
     while True:
         mark = audit.append(entry(audit.mark.lines))
