@@ -1,6 +1,5 @@
 """The council: hears every agent's verdicts and ranks what people should look at."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -8,21 +7,19 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from agents.consensus.anticipation import expected
+from agents.consensus.assembling import assembled, names_of
 from agents.consensus.cut import judged
-from agents.consensus.doers import DOER, Doers
+from agents.consensus.doers import Doers
 from agents.consensus.episodes import episodes
-from agents.consensus.evidence import HELD, Evidence
+from agents.consensus.evidence import Evidence
 from agents.consensus.gathering import Gathered, gathered
 from agents.consensus.guidance import NOTHING_SAID, Guidance
 from agents.consensus.record import Record
-from agents.consensus.tactics import chain_in, in_order, spoken_by_thing
+from agents.consensus.tactics import spoken_by_thing, spoken_in
 from agents.consensus.tally import Tally
-from agents.consensus.testimony import HABITS, TESTIMONY, testimony
-from agents.consensus.threats import Entity, Reason, Threat
-from agents.verdicts import VERDICTS
+from agents.consensus.testimony import HABITS, testimony
+from agents.consensus.threats import Threat
 from features.events import Domain
-from features.hashing import hash64
 from features.memory import State
 from models.aggregation import rationed
 
@@ -43,16 +40,10 @@ class Cut:
 
 CUT = Cut()
 
-#: What a threat shows of a verdict.
-EVIDENCE = [name for name in HELD if name in VERDICTS or name not in TESTIMONY]
-
 _IS_CLOSED = pl.col("answer").eq_missing(False)
 _ASKED = 2  # times as many threads as are asked for are looked at for their stages
 _STAGE = 0.5  # nats for each tactic after the first
 _ALONE, _RATION = 0.9, 4
-_REASONS, _OF_ONE = 10, 3
-_EXPECTED = 3
-_WITNESSES, _ENTITIES, _MERGED = 50, 50, 20
 
 
 class Council:
@@ -88,11 +79,7 @@ class Council:
         likely = self._faded(_judged(guided, cut), things["last_time"].max()).head(_ASKED * most)
         witnesses = self._witnesses(found.told, things, likely["thread"])
         ranked = _ordered(likely, found.domains, witnesses).head(most)
-        parts = found.of(ranked["thread"])
-        return [
-            _threat(rank, line, parts[line["thread"]], witnesses[line["thread"]])
-            for rank, line in enumerate(ranked.iter_rows(named=True), start=1)
-        ]
+        return assembled(ranked, found, witnesses)
 
     def aside(self) -> "Council":
         """A council that has heard the same, to be asked while this one hears on; it cannot hear more itself."""
@@ -119,21 +106,21 @@ class Council:
         scored = threads.with_columns(score=pl.col("peak") * pl.lit(0.5).pow(age) + pl.col("criticality"))
         return scored.sort(_IS_CLOSED, "score", "thread", descending=[False, True, False])
 
-    def _witnesses(self, told: pl.DataFrame, things: pl.DataFrame, threads: pl.Series) -> dict[int, pl.DataFrame]:
-        """The things that each thread is told by, heaviest first, with their tactics and how odd their doers are."""
+    def _witnesses(self, told: pl.DataFrame, things: pl.DataFrame, threads: pl.Series) -> pl.DataFrame:
+        """The things that each `thread` is told by, heaviest first, with their tactics and how odd their doers are."""
         mine = told.filter(pl.col("thread").is_in(threads.implode()))
         witnesses = things[mine["thing"]].with_columns(thread=mine["thread"])
         odd = pl.Series("odd", self._doers.oddness(witnesses), dtype=pl.Float64)
-        more = witnesses.with_columns(*spoken_by_thing(witnesses), odd)
-        return {thread: part for (thread,), part in more.partition_by("thread", as_dict=True).items()}
+        return witnesses.with_columns(*spoken_by_thing(witnesses), odd)
 
 
-def _ordered(threads: pl.DataFrame, domains: pl.DataFrame, witnesses: Mapping[int, pl.DataFrame]) -> pl.DataFrame:
+def _ordered(threads: pl.DataFrame, domains: pl.DataFrame, witnesses: pl.DataFrame) -> pl.DataFrame:
     """The threads in the order of the list: half a nat more for each tactic after the first, a ration for each agent.
 
     What rests on one agent's word by nine tenths is that agent's alone: of the first twenty, four (`rationed`).
     """
-    stages_N = np.array([len(in_order(witnesses[thread]["tactics"])) for thread in threads["thread"]])
+    spoken = spoken_in(witnesses, "tactics")
+    stages_N = np.array([len(spoken.get(thread, ())) for thread in threads["thread"]])
     score_N = threads["score"].to_numpy() + _STAGE * np.maximum(stages_N - 1, 0)
     owners = domains.filter(pl.col("share") >= _ALONE).select("thread", owner="domain")
     number = {domain.value: n for n, domain in enumerate(Domain)}
@@ -148,12 +135,8 @@ def _guided(found: Gathered, guidance: Guidance) -> pl.DataFrame:
     threads = found.threads.join(guidance.critical(found.episodes), on="thread", how="left", maintain_order="left")
     if not guidance.answers:
         return threads.with_columns(answer=pl.lit(None, pl.Boolean))
-    named = found.names.select(
-        "thread",
-        answer=pl.Series(_names(found.names), dtype=pl.String).replace_strict(
-            dict(guidance.answers), default=None, return_dtype=pl.Boolean
-        ),
-    )
+    answer = pl.col("id").replace_strict(dict(guidance.answers), default=None, return_dtype=pl.Boolean)
+    named = names_of(found.names).select("thread", answer=answer)
     answered = named.drop_nulls().group_by("thread").agg(pl.col("answer").any())  # one that took in a true one is true
     return threads.join(answered, on="thread", how="left", maintain_order="left")
 
@@ -167,49 +150,3 @@ def _judged(threads: pl.DataFrame, cut: Cut) -> pl.DataFrame:
     answer_N = threads["answer"].replace_strict({True: 1, False: -1}, default=0, return_dtype=pl.Int8).to_numpy()
     p_N, is_listed_N = judged(threads["peak"].to_numpy(), first, last, answer_N, cut.alpha, cut.budget)
     return threads.with_columns(p=pl.Series(p_N).fill_nan(None), listed=pl.Series(is_listed_N))
-
-
-def _threat(rank: int, line: Mapping[str, Any], found: Gathered, witnesses: pl.DataFrame) -> Threat:
-    shares = found.domains.sort("share", descending=True).select("domain", "share").iter_rows()
-    name, *merged = _names(found.names)
-    return Threat(
-        id=name,
-        rank=rank,
-        score=round(line["score"], 3),
-        p=line["p"],
-        listed=line["listed"],
-        answer=line["answer"],
-        criticality=line["criticality"],
-        entities=_entities(found.episodes),
-        first_time=line["first"],
-        last_time=line["last"],
-        domains={domain: round(line["score"] * share, 3) for domain, share in shares},
-        tactics=in_order(witnesses["tactics"]),
-        techniques=in_order(witnesses["techniques"]),
-        expected=expected(chain_in(witnesses))[:_EXPECTED],
-        reasons=_reasons(witnesses),
-        evidence=witnesses.head(_WITNESSES).select(EVIDENCE),
-        timeline=found.episodes.select("kind", "name", "start", pl.col("score").round(3)).sort("start", "name"),
-        merged=tuple(merged[:_MERGED]),
-    )
-
-
-def _names(begun: pl.DataFrame) -> list[str]:
-    """What each thread that is part of a threat is called, the oldest first."""
-    told = begun.select(pl.concat_str("kind", "name", pl.col("start").dt.epoch("us"), separator="\n"))
-    return [f"{key:016x}"[:10] for key in hash64(told.to_series())]
-
-
-def _entities(episodes: pl.DataFrame) -> tuple[Entity, ...]:
-    most = episodes.group_by("kind", "name", maintain_order=True).agg(pl.col("score").max())
-    strongest = most.sort("score", descending=True, maintain_order=True).head(_ENTITIES)
-    return tuple(Entity(kind, name, round(nats, 3)) for kind, name, nats in strongest.iter_rows())
-
-
-def _reasons(witnesses: pl.DataFrame) -> tuple[Reason, ...]:
-    """What the oddest doers did, at most three things of each; a doer's strangest things first."""
-    doer = pl.coalesce(DOER).alias("doer")
-    ordered = witnesses.with_columns(doer).sort("odd", "doer", "evidence", descending=True, maintain_order=True)
-    few = ordered.filter(pl.int_range(pl.len()).over("doer") < _OF_ONE).head(_REASONS)
-    told = few.select("domain", "activity", "field", "value", "evidence", "process", "user", "host", "address")
-    return tuple(Reason(*row) for row in told.iter_rows())

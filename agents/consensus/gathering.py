@@ -27,16 +27,11 @@ class Gathered:
     domains: pl.DataFrame
     names: pl.DataFrame
 
-    def of(self, threads: pl.Series) -> dict[int, "Gathered"]:
-        """What belongs to each of some threads."""
-        frames = (self.threads, self.episodes, self.told, self.domains, self.names)
+    def of(self, threads: pl.Series) -> "Gathered":
+        """What belongs to some threads."""
         mine = pl.col("thread").is_in(threads.implode())
-        parts = [frame.filter(mine).partition_by("thread", as_dict=True) for frame in frames]
-        empty = [frame.clear() for frame in frames]
-        return {
-            thread: Gathered(*(part.get((thread,), none) for part, none in zip(parts, empty, strict=True)))
-            for thread in threads
-        }
+        frames = (self.threads, self.episodes, self.told, self.domains, self.names)
+        return Gathered(*(frame.filter(mine) for frame in frames))
 
 
 def gathered(things: pl.DataFrame, found: Episodes) -> Gathered:

@@ -1,6 +1,9 @@
 """Which ATT&CK tactics and techniques strange things speak of, by the table in tactics.toml."""
 
 import tomllib
+from collections import defaultdict
+from collections.abc import Iterable
+from datetime import datetime
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -49,8 +52,15 @@ def chain_of(things: pl.DataFrame) -> tuple[str, ...]:
 
 def in_order(spoken: pl.Series) -> tuple[str, ...]:
     """The different tactics or techniques in lists of them, in the order of the kill chain."""
-    named = set(spoken.explode().drop_nulls())
-    return tuple(name for name in _all_in_order() if name in named)
+    return _ordered(spoken.explode().drop_nulls())
+
+
+def spoken_in(things: pl.DataFrame, name: str) -> dict[int, tuple[str, ...]]:
+    """The different `tactics` or `techniques` that the things of each `thread` speak of, see `in_order`."""
+    named: dict[int, set[str]] = defaultdict(set)
+    for thread, spoken in things.select("thread", name).explode(name).drop_nulls().unique().iter_rows():
+        named[thread].add(spoken)
+    return {thread: _ordered(spoken) for thread, spoken in named.items()}
 
 
 def chain_in(things: pl.DataFrame) -> tuple[str, ...]:
@@ -58,10 +68,21 @@ def chain_in(things: pl.DataFrame) -> tuple[str, ...]:
 
     Where several came at once, in the order of the kill chain.
     """
-    began = things.select("first_time", tactic="tactics").explode("tactic").drop_nulls()
-    first = began.group_by("tactic").agg(pl.col("first_time").min())
-    moments = sorted((time, kill_chain().index(tactic)) for tactic, time in first.iter_rows())
-    return tuple(kill_chain()[place] for _, place in moments)
+    return chains_in(things.with_columns(thread=0)).get(0, ())
+
+
+def chains_in(things: pl.DataFrame) -> dict[int, tuple[str, ...]]:
+    """The `tactics` of the things of each `thread`, see `chain_in`."""
+    began = things.select("thread", "first_time", tactic="tactics").explode("tactic").drop_nulls()
+    moments: dict[int, list[tuple[datetime, int]]] = defaultdict(list)
+    for thread, tactic, time in began.group_by("thread", "tactic").agg(pl.col("first_time").min()).iter_rows():
+        moments[thread].append((time, kill_chain().index(tactic)))
+    return {thread: tuple(kill_chain()[place] for _, place in sorted(found)) for thread, found in moments.items()}
+
+
+def _ordered(spoken: Iterable[str]) -> tuple[str, ...]:
+    named = set(spoken)
+    return tuple(name for name in _all_in_order() if name in named)
 
 
 @cache

@@ -72,7 +72,7 @@ class Threat:
 
 def _plain(value: Any) -> Any:
     if isinstance(value, pl.DataFrame):
-        return _plain(value.to_dicts())
+        return _rows(value)
     if isinstance(value, datetime):
         return value.isoformat()
     if isinstance(value, Entity | Reason):
@@ -82,3 +82,12 @@ def _plain(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [_plain(inner) for inner in value]
     return value
+
+
+def _rows(frame: pl.DataFrame) -> list[dict[str, Any]]:
+    """Rows of plain values; all but times are plain as they are, and rows are many."""
+    rows = frame.to_dicts()
+    for name in (name for name, kind in frame.schema.items() if kind == pl.Datetime):
+        for row in rows:
+            row[name] = _plain(row[name])
+    return rows
