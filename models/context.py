@@ -5,10 +5,21 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
-from features.memory import WAYS, Memory, State, empty_memory, faded, find, memory_state, restore_memory, touch
+from features.memory import (
+    WAYS,
+    Memory,
+    State,
+    empty_memory,
+    faded,
+    find,
+    inlined,
+    kernel,
+    memory_state,
+    restore_memory,
+    touch,
+)
 
 #: Length of the vector that an agent makes of an event.
 WIDTH = 8
@@ -99,7 +110,7 @@ def share(
     return context
 
 
-@njit(cache=True)
+@kernel
 def _share(
     memories: tuple[Memory, ...],
     entity_NE: NDArray[np.uint64],
@@ -111,50 +122,53 @@ def _share(
     alarm_ND: NDArray[np.float32],
 ) -> None:
     for i in range(domain_N.size):
-        for entity in entity_NE[i]:
-            if entity != 0:
+        for e in range(entity_NE.shape[1]):
+            if entity_NE[i, e] != 0:
                 for d in range(len(memories)):
                     if d != domain_N[i]:
-                        alarm = _ask(memories[d], entity, active_N[i], told_NDC[i, d])
+                        alarm = _ask(memories[d], entity_NE[i, e], active_N[i], told_NDC, i, d)
                         alarm_ND[i, d] = max(alarm_ND[i, d], min(alarm, _LOUDEST))
-        for entity in entity_NE[i]:
-            if entity != 0:
-                _take_in(memories[domain_N[i]], entity, active_N[i], vector_NW[i], nats_N[i])
+        for e in range(entity_NE.shape[1]):
+            if entity_NE[i, e] != 0:
+                _take_in(memories[domain_N[i]], entity_NE[i, e], active_N[i], vector_NW, i, nats_N[i])
 
 
-@njit(cache=True)
-def _ask(memory: Memory, entity: np.uint64, now: float, told_C: NDArray[np.float32]) -> float:
+@inlined
+def _ask(memory: Memory, entity: np.uint64, now: float, told_NDC: NDArray[np.float32], i: int, d: int) -> float:
     """Have told what is known of `entity` unless more is told already; by how much its alarm is above the usual."""
     slot = find(memory, entity)
     if slot < 0:
         return 0.0
-    known = memory.counts_SC[slot]
     left = faded(max(0.0, now - memory.when_S[slot]), memory.half_lives_C[0])
-    weight = known[_WEIGHT] * left
-    if np.log1p(weight) > told_C[WIDTH]:
-        told_C[WIDTH] = np.log1p(weight)
+    weight = memory.counts_SC[slot, _WEIGHT] * left
+    if np.log1p(weight) > told_NDC[i, d, WIDTH]:
+        told_NDC[i, d, WIDTH] = np.log1p(weight)
         for w in range(WIDTH):
-            told_C[w] = known[_MEAN + w] * weight / (weight + 1.0)
-    return _above_usual(known, known[_ALARM] * left)
+            told_NDC[i, d, w] = memory.counts_SC[slot, _MEAN + w] * weight / (weight + 1.0)
+    return _above_usual(memory, slot, memory.counts_SC[slot, _ALARM] * left)
 
 
-@njit(cache=True)
-def _above_usual(known: NDArray[np.float32], alarm: float) -> float:
+@inlined
+def _above_usual(memory: Memory, slot: int, alarm: float) -> float:
     """The alarm in deviations from its usual one, which is learned afterwards."""
-    mean = (known[_SUM] + _USUAL) / (known[_LOOKS] + 1.0)
-    variance = (known[_SQUARES] + _USUAL_SQUARE) / (known[_LOOKS] + 1.0) - mean * mean
-    known[_LOOKS] = known[_LOOKS] * _LONG + 1.0
-    known[_SUM] = known[_SUM] * _LONG + alarm
-    known[_SQUARES] = known[_SQUARES] * _LONG + alarm * alarm
+    known_SC = memory.counts_SC
+    mean = (known_SC[slot, _SUM] + _USUAL) / (known_SC[slot, _LOOKS] + 1.0)
+    variance = (known_SC[slot, _SQUARES] + _USUAL_SQUARE) / (known_SC[slot, _LOOKS] + 1.0) - mean * mean
+    known_SC[slot, _LOOKS] = known_SC[slot, _LOOKS] * _LONG + 1.0
+    known_SC[slot, _SUM] = known_SC[slot, _SUM] * _LONG + alarm
+    known_SC[slot, _SQUARES] = known_SC[slot, _SQUARES] * _LONG + alarm * alarm
     above: float = (alarm - mean) / np.sqrt(max(variance, _LEAST_VARIANCE))
     return above
 
 
-@njit(cache=True)
-def _take_in(memory: Memory, entity: np.uint64, now: float, vector_W: NDArray[np.float32], nats: float) -> None:
+@inlined
+def _take_in(
+    memory: Memory, entity: np.uint64, now: float, vector_NW: NDArray[np.float32], i: int, nats: float
+) -> None:
     """One event more of `entity`."""
-    known = memory.counts_SC[touch(memory, entity, now)]
-    known[_WEIGHT] += 1.0
-    known[_ALARM] = max(known[_ALARM], max(0.0, nats - _DULL))
+    slot = touch(memory, entity, now)
+    known_SC = memory.counts_SC
+    known_SC[slot, _WEIGHT] += 1.0
+    known_SC[slot, _ALARM] = max(known_SC[slot, _ALARM], max(0.0, nats - _DULL))
     for w in range(WIDTH):
-        known[_MEAN + w] += (vector_W[w] - known[_MEAN + w]) / known[_WEIGHT]
+        known_SC[slot, _MEAN + w] += (vector_NW[i, w] - known_SC[slot, _MEAN + w]) / known_SC[slot, _WEIGHT]
