@@ -10,7 +10,7 @@ from features.files import LINE_BYTES
 from features.harmless import harmless
 from features.hashing import hex64
 from features.lines import BLANK, CONTROL
-from features.naming import normalised
+from features.naming import are_normal, distinct_names, normalised
 from features.source import NAMELESS, REFUSED, Drafts, refusals
 
 #: Longest value shown with a refusal, in characters.
@@ -47,6 +47,17 @@ def admit(drafts: Drafts, source: str, member: str | None) -> Admitted:
         if told.height:
             events[domain] = told
     return Admitted(events, shown(pl.concat(refused), source, member), pl.concat(spellings).unique(maintain_order=True))
+
+
+def passes_as_is(frame: pl.DataFrame, domain: Domain) -> bool:
+    """Whether `admit` takes all rows of a frame, with exactly its domain's columns, as they are: found by one query."""
+    wanted = schema(domain)
+    checks = [pl.col("time").is_between(_FIRST, _LAST).fill_null(False), pl.col("uid").is_not_null()]
+    checks += [pl.any_horizontal(pl.col(group).is_not_null()) for group in REQUIRED[domain]]
+    checks += [pl.col(name).is_between(0, _most(name, kind)) for name, kind in wanted.items() if kind.is_numeric()]
+    is_fit = pl.all_horizontal(check.all() for check in checks)
+    is_fit_1, *names = frame.select(is_fit.alias("is fit"), *distinct_names(wanted.names())).get_columns()
+    return bool(is_fit_1.item()) and are_normal({column.name: column.item() for column in names})
 
 
 def within_limits(lines: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
@@ -116,13 +127,17 @@ def _number(given: pl.Series, wanted: pl.DataType) -> pl.Series:
 
 
 def _number_fault(given: pl.Series, read: pl.Series) -> _Fault:
-    most = _MOST_PORT if given.name.endswith("_port") else _MOST_INT32 if read.dtype == pl.Int32() else _MOST
+    most = _most(given.name, read.dtype)
     is_wrong = ~read.is_between(0, most)
     odd = (read.is_null() & given.is_not_null()).arg_true()
     if len(odd):
         is_wrong = is_wrong.scatter(odd, _figures(given[odd]).is_not_null())
     kind = "a whole number" if read.dtype.is_integer() else "a finite number"
     return _Fault(is_wrong.fill_null(False), given.name, f"expected {kind} from 0 to {most}", given.name)
+
+
+def _most(name: str, kind: pl.DataType) -> int:
+    return _MOST_PORT if name.endswith("_port") else _MOST_INT32 if kind == pl.Int32() else _MOST
 
 
 def _telling(events: pl.DataFrame, texts: pl.Series, domain: Domain) -> tuple[pl.DataFrame, pl.DataFrame]:

@@ -1,6 +1,6 @@
 """Columns that name something, written one way: names repeat, so each distinct one is worked out once."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 
 import polars as pl
 
@@ -52,13 +52,23 @@ def normalised(draft: pl.DataFrame, told: Told = lambda column, raw, written: No
     """The same frame, its columns that name something as text, written one way."""
     columns = [column for column in draft.columns if column in _WRITING]
     as_text = draft.select(pl.col(columns).cast(pl.String))
-    distinct = as_text.select(pl.col(columns).drop_nulls().unique().implode())
+    distinct = as_text.select(distinct_names(columns))
     pairs = {column: (raw, _written(column, raw)) for column in columns if len(raw := distinct[column].item())}
     for column, (raw, written) in pairs.items():
         told(column, raw, written)
     return draft.with_columns(
         as_text[column].replace_strict(raw, written, return_dtype=pl.String) for column, (raw, written) in pairs.items()
     )
+
+
+def distinct_names(columns: Sequence[str]) -> list[pl.Expr]:
+    """The distinct names, as a list, in each of the columns that name something."""
+    return [pl.col(column).drop_nulls().unique().implode() for column in columns if column in _WRITING]
+
+
+def are_normal(names: Mapping[str, pl.Series]) -> bool:
+    """Whether all names of some columns are written as they would be here."""
+    return all(raw.equals(_written(column, raw)) for column, raw in names.items() if len(raw))
 
 
 def _written(column: str, names: pl.Series) -> pl.Series:

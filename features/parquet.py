@@ -14,10 +14,10 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from features.admission import admit, shown
+from features.admission import SPELLINGS, admit, passes_as_is, shown
 from features.events import ORIGIN, TIME, Domain, schema
 from features.files import LINE_BYTES
-from features.source import Drafts, refusal, refusals
+from features.source import REFUSED, Drafts, refusal, refusals
 from features.unpacking import FREE_BYTES, MOST_RATIO
 
 #: The first and the last bytes of every Parquet file.
@@ -74,15 +74,43 @@ class Writer:
         self._writer.close()
 
 
+@dataclass(frozen=True)
+class Passed:
+    """Rows past the door, with the origin they had, the `place` of each in its frame, what was refused, spellings."""
+
+    events: pl.DataFrame
+    place: pl.Series
+    refused: pl.DataFrame
+    spellings: pl.DataFrame
+
+
 def domain_of(file: Path | IO[bytes]) -> Domain:
     """The domain whose columns a Parquet file has. Raises NotEvents, with what is wrong with them."""
-    return _domain(_opened(file))
+    return domain_by(_opened(file).schema_arrow)
+
+
+def domain_by(columns: pa.Schema) -> Domain:
+    """The domain that has these columns. Raises NotEvents, with what is wrong with them."""
+    found = {field.name: field.type for field in columns}
+    nearest = max(Domain, key=lambda domain: len(found.keys() & schema(domain).keys() - ORIGIN.keys()))
+    wanted = {name: _ARROW[kind] for name, kind in schema(nearest).items()}
+    faults = [f"column {name!r} is missing" for name in wanted if name not in found]
+    faults += [f"column {name!r} is none of theirs" for name in found if name not in wanted]
+    faults += [
+        f"column {name!r} has the type {kind}, not {wanted[name]}"
+        for name, kind in found.items()
+        if name in wanted and not _fits(kind, wanted[name])
+    ]
+    if faults or len(columns) != len(wanted):
+        which = "; ".join(faults[:1]) or "a column is there twice"
+        raise NotEvents(f"expected the columns of secmesh events, nearest of {nearest}; {which}")
+    return nearest
 
 
 def frames(file: Path | IO[bytes]) -> Iterator[pl.DataFrame]:
     """The rows of a file as they were written, by at most BATCH_ROWS. Raises NotEvents behind the last good ones."""
     opened = _opened(file)
-    wanted, left = schema(_domain(opened)), opened.metadata.num_rows
+    wanted, left = schema(domain_by(opened.schema_arrow)), opened.metadata.num_rows
     for group in range(opened.metadata.num_row_groups):
         try:
             # What is wrong with a column's metadata is an error here, and in `_check_group` the end of the process.
@@ -127,23 +155,6 @@ def _is_text(kind: pa.DataType) -> bool:
     return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind))
 
 
-def _domain(file: pq.ParquetFile) -> Domain:
-    found = {field.name: field.type for field in file.schema_arrow}
-    nearest = max(Domain, key=lambda domain: len(found.keys() & schema(domain).keys() - ORIGIN.keys()))
-    wanted = {name: _ARROW[kind] for name, kind in schema(nearest).items()}
-    faults = [f"column {name!r} is missing" for name in wanted if name not in found]
-    faults += [f"column {name!r} is none of theirs" for name in found if name not in wanted]
-    faults += [
-        f"column {name!r} has the type {kind}, not {wanted[name]}"
-        for name, kind in found.items()
-        if name in wanted and not _fits(kind, wanted[name])
-    ]
-    if faults or len(file.schema_arrow) != len(wanted):
-        which = "; ".join(faults[:1]) or "a column is there twice"
-        raise NotEvents(f"expected the columns of secmesh events, nearest of {nearest}; {which}")
-    return nearest
-
-
 def _fits(found: pa.DataType, wanted: pa.DataType) -> bool:
     if pa.types.is_dictionary(found):
         found = found.value_type
@@ -183,36 +194,49 @@ def _from_arrow(column: pa.Array) -> pl.Series:
 
 
 def _admitted(frame: pl.DataFrame, domain: Domain, source: str, first: int) -> Iterator[Rows]:
-    """Rows past the door, those of each log together, with the origin they had; and the refused ones."""
+    """Rows past the door, those of each log together; and the refused ones."""
+    found = passed(frame, domain, source, first)
+    size = int(frame.select(_size()).to_series().sum())
+    nothing = found.events.clear()
+    yield Rows(domain, nothing, found.refused, found.spellings, found.refused.height, size)
+    for log in found.events.partition_by("source", "member", maintain_order=True):
+        yield Rows(domain, log, found.refused.clear(), found.spellings.clear(), log.height, 0)
+
+
+def passed(frame: pl.DataFrame, domain: Domain, source: str, first: int = 0) -> Passed:
+    """What the door makes of rows, which have the columns of `domain`; `line` of refused ones counts from `first`."""
+    holds = frame.select(check.alias(column) for column, check, _ in _CHECKS)
+    if all(column.all() for column in holds.get_columns()) and passes_as_is(frame, domain):
+        return Passed(frame, pl.int_range(frame.height, eager=True), _NOTHING_REFUSED, _NOTHING_SPELLED)
     numbered = frame.with_columns(line=pl.int_range(pl.len(), dtype=pl.Int64) + first, text=pl.lit(None, pl.String))
-    is_good, refused = _whole(frame, numbered)
+    is_good, refused = _whole(numbered, holds)
     admitted = admit(Drafts({domain: numbered.filter(is_good)}), source, None)
     events = admitted.events.get(domain, pl.DataFrame(schema=schema(domain)))
-    origin = frame[events["line"] - first].select(ORIGIN.keys())
-    size = int(frame.select(_size()).to_series().sum())
+    place = events["line"] - first
     refused = pl.concat([shown(refused, source, None), admitted.refused]).sort("line", maintain_order=True)
-    nothing = pl.DataFrame(schema=schema(domain))
-    yield Rows(domain, nothing, refused, admitted.spellings, refused.height, size)
-    for log in events.with_columns(origin).partition_by("source", "member", maintain_order=True):
-        yield Rows(domain, log, refused.clear(), admitted.spellings.clear(), log.height, 0)
+    return Passed(events.with_columns(frame[place].select(ORIGIN.keys())), place, refused, admitted.spellings)
 
 
-def _whole(frame: pl.DataFrame, numbered: pl.DataFrame) -> tuple[pl.Series, pl.DataFrame]:
+def _whole(numbered: pl.DataFrame, holds: pl.DataFrame) -> tuple[pl.Series, pl.DataFrame]:
     """Which rows are of a size that a line may have and say what they are and where from; refusals of the others."""
-    is_good, refused = pl.repeat(True, frame.height, eager=True), [refusal("", None, "").clear()]
-    is_line = frame["line"].is_between(0, 2**53).fill_null(False)
-    for column, holds, reason in (
-        ("row", frame.select(_size() <= LINE_BYTES).to_series(), f"expected at most {LINE_BYTES} bytes in a row"),
-        ("source", frame["source"].is_not_null(), "expected the name of the log that this event is from"),
-        ("line", is_line, "expected the number of the line that this event is from"),
-        ("uid", frame["uid"].is_not_null(), "expected the name of this event"),
-    ):
-        if not holds.all():
-            refused.append(refusals(numbered.filter(is_good & ~holds), column, reason))
-            is_good &= holds
+    is_good, refused = pl.repeat(True, numbered.height, eager=True), [_NO_REFUSAL]
+    for column, _, reason in _CHECKS:
+        if not holds[column].all():
+            refused.append(refusals(numbered.filter(is_good & ~holds[column]), column, reason))
+            is_good &= holds[column]
     return is_good, pl.concat(refused)
 
 
 def _size() -> pl.Expr:
     """Bytes of text in a row."""
     return pl.sum_horizontal(pl.col(pl.String).str.len_bytes().fill_null(0).cast(pl.Int64))
+
+
+_CHECKS = (
+    ("row", _size() <= LINE_BYTES, f"expected at most {LINE_BYTES} bytes in a row"),
+    ("source", pl.col("source").is_not_null(), "expected the name of the log that this event is from"),
+    ("line", pl.col("line").is_between(0, 2**53).fill_null(False), "expected the number of the line that it is from"),
+    ("uid", pl.col("uid").is_not_null(), "expected the name of this event"),
+)
+_NO_REFUSAL = refusal("", None, "").clear()
+_NOTHING_REFUSED, _NOTHING_SPELLED = pl.DataFrame(schema=REFUSED), pl.DataFrame(schema=SPELLINGS)

@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from polars.testing import assert_frame_equal
 
 from features import parquet
 from features.admission import admit
@@ -107,6 +108,38 @@ def test_events_that_were_written_are_read_again_as_they_were(
     for chunk in chunks:
         for frame in chunk.events.values():
             assert frame.select("source", "member").unique().height == 1
+
+
+ODD: dict[str, st.SearchStrategy[Any]] = {
+    "time": st.none() | MOMENTS,
+    "uid": st.none() | st.just("u"),
+    "source": st.none() | st.just("a.log"),
+    "line": st.none() | st.integers(-1, 3),
+    "src_endpoint_ip": st.sampled_from([None, "10.0.0.1", "::FFFF:10.0.0.1", "-", " 10.0.0.1"]),
+    "dst_endpoint_port": st.none() | st.integers(-1, 70_000),
+    "device_hostname": st.sampled_from([None, "h1", "H1.example", ""]),
+    "activity_name": st.sampled_from([None, "open", "Open"]),
+}
+
+
+@settings(deadline=None, max_examples=100, derandomize=True)
+@given(st.lists(st.fixed_dictionaries(ODD), min_size=1, max_size=3), st.booleans())
+def test_what_needs_no_change_is_what_the_long_way_round_makes_of_it(
+    rows: list[dict[str, Any]], is_plain: bool
+) -> None:
+    domain = Domain.NETWORK
+    plain = events(domain, len(rows))
+    frame = plain.with_columns(
+        pl.Series(name, [row[name] for row in rows]).cast(schema(domain)[name]) for name in ([] if is_plain else ODD)
+    )
+    quick = parquet.passed(frame, domain, "x", 7)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(parquet, "passes_as_is", lambda frame, domain: False)
+        long = parquet.passed(frame, domain, "x", 7)
+    for name in ("events", "refused", "spellings"):
+        assert_frame_equal(getattr(quick, name), getattr(long, name))
+    assert quick.place.to_list() == long.place.to_list()
+    assert not is_plain or (quick.events is frame and long.events is not frame)
 
 
 @pytest.mark.parametrize("domain", Domain)
