@@ -1,5 +1,6 @@
 """The door: drafts of events come out with their domain's exact columns, or are refused with a reason."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -9,7 +10,7 @@ from features.events import KINDS, REQUIRED, STRING, TIME, Domain, schema
 from features.files import LINE_BYTES
 from features.harmless import harmless
 from features.hashing import hex64
-from features.lines import BLANK, CONTROL
+from features.lines import BLANK, CONTROL, TEXT
 from features.naming import are_normal, distinct_names, normalised
 from features.source import NAMELESS, REFUSED, Drafts, refusals
 
@@ -22,6 +23,7 @@ SPELLINGS = pl.Schema({"kind": pl.String(), "name": pl.String(), "raw": pl.Strin
 _NONE = pl.DataFrame(schema=NAMELESS)
 _MOST_PORT, _MOST_INT32, _MOST = 65_535, 2**31 - 1, 2**53
 _FIRST, _LAST = datetime(1970, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC)
+_IS_POSSIBLE = pl.col("time").is_between(_FIRST, _LAST).fill_null(False)
 
 
 @dataclass(frozen=True)
@@ -52,7 +54,7 @@ def admit(drafts: Drafts, source: str, member: str | None) -> Admitted:
 def passes_as_is(frame: pl.DataFrame, domain: Domain) -> bool:
     """Whether `admit` takes all rows of a frame, with exactly its domain's columns, as they are: found by one query."""
     wanted = schema(domain)
-    checks = [pl.col("time").is_between(_FIRST, _LAST).fill_null(False), pl.col("uid").is_not_null()]
+    checks = [_IS_POSSIBLE, pl.col("uid").is_not_null()]
     checks += [pl.any_horizontal(pl.col(group).is_not_null()) for group in REQUIRED[domain]]
     checks += [pl.col(name).is_between(0, _most(name, kind)) for name, kind in wanted.items() if kind.is_numeric()]
     is_fit = pl.all_horizontal(check.all() for check in checks)
@@ -62,6 +64,9 @@ def passes_as_is(frame: pl.DataFrame, domain: Domain) -> bool:
 
 def within_limits(lines: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Lines that hold something fit for a log, and the refusals of those that are too long or no text."""
+    size = pl.col("text").str.len_bytes()
+    if lines.select(((pl.col("kind") == TEXT) & (size <= LINE_BYTES)).all()).item():
+        return lines.drop("kind"), _NONE
     lines = lines.filter(pl.col("kind") != BLANK)
     is_long, is_odd = lines["text"].str.len_bytes() > LINE_BYTES, lines["kind"] == CONTROL
     refused = [
@@ -101,6 +106,9 @@ def _checked(draft: pl.DataFrame, domain: Domain) -> tuple[pl.DataFrame, pl.Data
     """Split by whether the time is there and possible and every number is one; the first fault is named."""
     wanted = schema(domain)
     numbers = [name for name in draft.columns if name in wanted and wanted[name].is_numeric()]
+    plain = draft.with_columns(pl.col(name).cast(wanted[name], strict=False) for name in numbers)
+    if _is_faultless(draft, plain, numbers):
+        return plain, _NONE
     read = draft.with_columns(_number(draft[name], wanted[name]) for name in numbers)
     faults = [_time_fault(draft), *(_number_fault(draft[name], read[name]) for name in numbers)]
     faults = [fault for fault in faults if fault.where.any()]
@@ -113,8 +121,15 @@ def _checked(draft: pl.DataFrame, domain: Domain) -> tuple[pl.DataFrame, pl.Data
     return read.filter(is_good), pl.concat(refused)
 
 
+def _is_faultless(draft: pl.DataFrame, read: pl.DataFrame, numbers: Sequence[str]) -> bool:
+    """Whether all times and all numbers are plainly good, as in most logs; found by two queries, however many."""
+    checks = [_IS_POSSIBLE, *(pl.col(name).is_between(0, _most(name, read.schema[name])) for name in numbers)]
+    is_good = read.select(pl.all_horizontal(check.all() for check in checks)).item()
+    return bool(is_good and draft.select(numbers).null_count().equals(read.select(numbers).null_count()))
+
+
 def _time_fault(draft: pl.DataFrame) -> _Fault:
-    is_possible = draft["time"].is_between(_FIRST, _LAST).fill_null(False)
+    is_possible = draft.select(_IS_POSSIBLE).to_series()
     reason = "the time is missing or no time between 1970 and 2100; expected ISO 8601 or seconds since 1970"
     return _Fault(~is_possible, "time", reason, "time_text" if "time_text" in draft.columns else "text")
 

@@ -81,7 +81,7 @@ def candidates_of(format: str) -> list[Source[Any]]:
     return [replace(known[format], recognises=lambda _head: True)]
 
 
-def sources() -> dict[str, Source[Any]]:
+def sources() -> Mapping[str, Source[Any]]:
     """Every source there is by its name: the modules of `features.sources`, in order of name."""
     names = sorted(module.name for module in pkgutil.iter_modules(features.sources.__path__))
     found = [importlib.import_module(f"features.sources.{name}").SOURCE for name in names]
