@@ -7,7 +7,7 @@ TESTERS ?= 2
 BIN := $(VENV)/bin
 CODE := agents features models serving training secmesh.py tests
 
-.PHONY: demo test check fuzz fix serve
+.PHONY: demo test check reliability fuzz fix serve
 
 demo: $(VENV)/.compiled
 	$(BIN)/secmesh demo
@@ -20,6 +20,28 @@ check: $(VENV)/.installed
 	$(BIN)/ruff check .
 	$(BIN)/mypy $(CODE)
 	$(BIN)/lint-imports
+
+# What tests/reliability and their like do in a small way in `make test`, at the size that the goals ask for, and how long
+# a restart takes: about two hours on two cores. Each size is an environment variable; what is measured is printed.
+reliability: export SECMESH_SERVICE_KILLS ?= 200
+reliability: export SECMESH_KILLS ?= 200
+reliability: export SECMESH_AUDIT_KILLS ?= 25
+reliability: export SECMESH_POWER_CUTS ?= 500
+reliability: export SECMESH_FLIPS ?= 1000
+reliability: export SECMESH_AUDIT_SPOILS ?= 200
+reliability: export SECMESH_HOSTILE_POSTS ?= 5000
+reliability: export SECMESH_API_CASES ?= 20000
+reliability: export SECMESH_OVERLOAD_SECONDS ?= 60
+reliability: export SECMESH_OVERLOAD_CLIENTS ?= 200
+reliability: export SECMESH_SLOW_CLIENTS ?= 500
+reliability: export SECMESH_SOAK_SECONDS ?= 600
+reliability: export SECMESH_SOAK_ENTITIES ?= 1000000
+reliability: export SECMESH_FOLDS ?= 6
+reliability: $(VENV)/.compiled
+	$(BIN)/python -m pytest -s --durations=0 --durations-min=5 tests/reliability tests/serving/api/test_service.py \
+	    tests/serving/api/test_clerk.py tests/serving/access/test_audit.py tests/serving/stream/test_event_log.py \
+	    tests/serving/test_hostile_posts.py tests/serving/test_schemathesis.py
+	$(BIN)/python -m benchmarks.restart
 
 # A minute of hostile bytes for each parser.
 fuzz: $(VENV)/.fuzzer

@@ -120,7 +120,7 @@ class _Careless:
     """A connection that is told not to wait for the disk."""
 
     def __init__(self, connection: Connection) -> None:
-        self._connection, self.close = connection, connection.close
+        self._connection, self.close, self.executemany = connection, connection.close, connection.executemany
 
     @property
     def in_transaction(self) -> bool:

@@ -26,6 +26,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
+import psutil
 from rich.box import MARKDOWN
 from rich.console import Console
 from rich.table import Table
@@ -55,6 +56,12 @@ class Service:
             connection.request("GET", path)
             told: dict[str, Any] = json.loads(connection.getresponse().read())
             return told
+
+    def spent(self) -> tuple[float, float, float]:
+        """Seconds of CPU that the door, the detector and this process have used."""
+        processes = psutil.Process(self.process.pid), *psutil.Process(self.process.pid).children(), psutil.Process()
+        door, detector, *_, client = (process.cpu_times() for process in processes)
+        return sum(door[:2]), sum(detector[:2]), sum(client[:2])
 
     def wait(self, events: int, stage: str) -> float:
         """The moment when so many events have come to a stage."""
@@ -94,6 +101,7 @@ def main() -> None:
             service.wait(0, "detected")
             _post(service, bodies[:5], kind)
             service.wait(5 * asked.batch, "ranked")
+            spent = service.spent()
             began = time.perf_counter()
             flood, rest = bodies[5 : len(bodies) * 2 // 3], bodies[len(bodies) * 2 // 3 :]
             took = _flood(service, flood, asked.clients, kind)
@@ -104,6 +112,8 @@ def main() -> None:
             rate = events / (scored - began)
             table.add_row("events/s until scored", f"{rate:,.0f}")
             table.add_row("post of a batch, median and p99, ms", _quantiles(took))
+            each = [1e6 * (now - before) / events for now, before in zip(service.spent(), spent, strict=True)]
+            table.add_row("CPU, ms/1,000 events: door, detector, client", ", ".join(f"{ms:.1f}" for ms in each))
             service.wait(events + 5 * asked.batch, "ranked")
             single, visible = _steady(service, rest, _RATE * rate, asked.batch, kind)
             table.add_row("at 70 %: accepted to ranked, median and p99, ms", _quantiles(visible))

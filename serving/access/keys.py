@@ -62,6 +62,12 @@ class Key(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return self.revoked is None and (self.expires is None or now < self.expires)
 
 
+def check_name(field: str, value: str) -> None:
+    """Raise KeyAsked unless a name of a principal or tenant can be one."""
+    if not _NAME.fullmatch(value):
+        raise KeyAsked(f"{field} {value!r}: expected {_NAMES}")
+
+
 def keys_path(home: Home) -> Path:
     """The file of the keys."""
     return home.var / "keys.json"
@@ -82,7 +88,9 @@ def add(
     A name may hold several keys, as while one replaces another, but all for one role and tenant. Raises KeyAsked for
     a name or lifetime that cannot be, KeysRefused for a file that cannot be used.
     """
-    _check(name, tenant, lifetime)
+    check_name("name", name)
+    check_name("tenant", tenant)
+    _check_lifetime(lifetime)
     with _changing(path):
         ring = _read(path) or _Ring(chance(32).hex(), ())
         _check_same(ring, name, role, tenant, now)
@@ -118,11 +126,12 @@ def listed(path: Path) -> tuple[Key, ...]:
 class Keyring:
     """The keys as the file at `path` has them at the moment of each question: what is revoked is so at once.
 
-    Without a file, whoever is local needs no key. Once there was one keys stay needed: if it vanishes, nobody gets in.
+    Without a file, whoever is local needs no key, and is of `tenant`. Once there was one keys stay needed: if it
+    vanishes, nobody gets in.
     """
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
+    def __init__(self, path: Path, tenant: str = MAIN) -> None:
+        self._path, self._tenant = path, tenant
         self._stamp: tuple[int, int, int] | None = None
         self._ring: _Ring | None = None
         self._by_id: dict[str, Key] = {}
@@ -144,7 +153,7 @@ class Keyring:
         ring = self._now()
         if "authorization" in headers:
             return self._holder(ring, _bearer(headers["authorization"]), now)
-        return local(address, headers) if ring is None else None
+        return local(address, headers, self._tenant) if ring is None else None
 
     def _holder(self, ring: "_Ring | None", text: str, now: datetime) -> Principal | None:
         if ring is None:
@@ -179,10 +188,7 @@ def _digest(ring: _Ring, text: str) -> str:
     return hmac.new(bytes.fromhex(ring.pepper), text.encode("utf-8", "replace"), hashlib.sha256).hexdigest()
 
 
-def _check(name: str, tenant: str, lifetime: timedelta | None) -> None:
-    for field, value in (("name", name), ("tenant", tenant)):
-        if not _NAME.fullmatch(value):
-            raise KeyAsked(f"{field} {value!r}: expected {_NAMES}")
+def _check_lifetime(lifetime: timedelta | None) -> None:
     if lifetime is not None and lifetime <= timedelta(0):
         raise KeyAsked(f"lifetime {lifetime}: expected more than nothing")
 

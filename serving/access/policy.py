@@ -6,7 +6,7 @@ whoever asks from this machine itself is the principal LOCAL, an admin, as if at
 
 import ipaddress
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from urllib.parse import urlsplit
 
@@ -28,6 +28,7 @@ class Action(StrEnum):
 
     HEALTH_READ = "health:read"
     EVENTS_WRITE = "events:write"
+    EVENTS_FORGET = "events:forget"
     VERDICTS_READ = "verdicts:read"
     THREATS_READ = "threats:read"
     DECISIONS_READ = "decisions:read"
@@ -59,6 +60,7 @@ _READERS = frozenset({Role.ANALYST, Role.DATA_SCIENTIST, Role.ADMIN})
 #: Who may do what. A sender of events reads no score of them, so that nobody can tune an attack with a sender's key.
 POLICY: Mapping[Action, frozenset[Role]] = {
     Action.EVENTS_WRITE: frozenset({Role.INGEST, Role.ADMIN}),
+    Action.EVENTS_FORGET: frozenset({Role.ADMIN}),
     Action.VERDICTS_READ: _READERS,
     Action.THREATS_READ: _READERS,
     Action.DECISIONS_READ: _READERS,
@@ -70,6 +72,18 @@ POLICY: Mapping[Action, frozenset[Role]] = {
     Action.KEYS_READ: frozenset({Role.ADMIN}),
     Action.KEYS_WRITE: frozenset({Role.ADMIN}),
 }
+
+#: What the audit hears of, done or refused.
+AUDITED = frozenset(
+    {
+        Action.EVENTS_FORGET,
+        Action.DECISIONS_WRITE,
+        Action.RELEASE_WRITE,
+        Action.AUDIT_READ,
+        Action.KEYS_READ,
+        Action.KEYS_WRITE,
+    }
+)
 
 _PASSED_ON = ("forwarded", "via", "x-forwarded-for", "x-forwarded-host", "x-real-ip")
 
@@ -86,19 +100,19 @@ def allowed(principal: Principal | None, action: Action, tenant: str = MAIN) -> 
     return principal is not None and principal.tenant == tenant and principal.role in POLICY.get(action, ())
 
 
-def local(address: str, headers: Mapping[str, str]) -> Principal | None:
-    """LOCAL, if a request without a key came from this machine and by its own will; for where no keys were made.
+def local(address: str, headers: Mapping[str, str], tenant: str = MAIN) -> Principal | None:
+    """LOCAL, of `tenant`, if a request without a key came from this machine and by its own will.
 
-    `address` is the IP address that the server listens on, `headers` have names in small letters. Not local is what
-    a proxy says that it passed on, for the proxy may listen to the world, and what a page on the web has a browser here
-    send: it has a foreign Origin, or the foreign name in Host that was made to point here. A proxy that adds no header
-    cannot be told: make keys before there is one.
+    For where no keys were made. `address` is the IP address that the server listens on, `headers` have names in small
+    letters. Not local is what a proxy says that it passed on, for the proxy may listen to the world, and what a page on
+    the web has a browser here send: it has a foreign Origin, or the foreign name in Host that was made to point here. A
+    proxy that adds no header cannot be told: make keys before there is one.
     """
     host = headers.get("host", "")
     is_here = is_loopback(address) and _is_here(host) and not any(name in headers for name in _PASSED_ON)
     is_page = headers.get("origin", f"http://{host}") != f"http://{host}"
     is_site = headers.get("sec-fetch-site", "none") not in ("none", "same-origin")
-    return LOCAL if is_here and not is_page and not is_site else None
+    return replace(LOCAL, tenant=tenant) if is_here and not is_page and not is_site else None
 
 
 def is_loopback(address: str) -> bool:

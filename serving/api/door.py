@@ -2,11 +2,12 @@
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import Future
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from queue import Full
 from typing import Self
 
@@ -15,15 +16,15 @@ import numpy as np
 from numpy.typing import NDArray
 from starlette.concurrency import run_in_threadpool
 
-from features.logs import Events, Logs
 from models.home import Home
 from serving.access.policy import MAIN, Principal
 from serving.api import posts
-from serving.api.posts import Post
+from serving.api.posts import Post, Read
 from serving.api.problems import Problem
 from serving.api.readers import Readers, Shed
-from serving.folding.acts import Decision, Promotion
+from serving.folding.acts import Decision, Forgetting, Promotion
 from serving.folding.detection import Detection, DetectorGone, View
+from serving.folding.forgetting import forgotten_events
 from serving.say import Say
 from serving.stream.event_log import EventLog
 from serving.stream.group_commit import GroupCommit
@@ -44,8 +45,18 @@ class Taken:
     """A post that is in the log: where, what was refused of it, and its verdicts as JSON if they were asked for."""
 
     receipt: Receipt
-    logs: Logs
+    logs: Read
     verdicts: bytes | None
+
+
+@dataclass(frozen=True)
+class _Ready:
+    """A body that was read, with what the log takes of it: its events packed, how many, and their marks."""
+
+    read: Read
+    payload: bytes
+    events: int
+    marks: list[bytes]
 
 
 class Door:
@@ -66,7 +77,7 @@ class Door:
         self._is_closed, self._ranked = False, 0
         self._log = EventLog(home.var / "events.db")
         self._commits = GroupCommit(self._log)
-        self._readers = Readers(READERS, ROOM_BYTES)
+        self._readers = Readers(READERS, ROOM_BYTES, _ready)
         self._changed: set[asyncio.Event] = set()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._detection = Detection(home, say, self._promote, self._snapped, self._see)
@@ -89,6 +100,11 @@ class Door:
         return self._detection.view
 
     @property
+    def var(self) -> Path:
+        """The folder of all that the service makes."""
+        return self._home.var
+
+    @property
     def waiting(self) -> int:
         """Bytes of posts that wait to be read."""
         return self._readers.waiting
@@ -106,31 +122,47 @@ class Door:
 
     async def take(self, post: Post, format: str, kind: str, who: Principal, key: str | None, *, judged: bool) -> Taken:
         """Read a post and put its events into the log; answers once they are safely there. Raises Problem."""
-        logs = await self._read(post, format, kind, who)
-        events = sum(frame.height for frame in logs.events.values())
-        if not events:
-            raise _nothing(logs)
-        payload, marks = await run_in_threadpool(_prepared, logs.events, who.tenant)
+        ready = await self._read(post, format, kind, who)
+        if not ready.events:
+            raise _nothing(ready.read)
         content = digest(post.digest + format.encode())
 
         def thinned(is_known_B: NDArray[np.bool_]) -> bytes:
-            return packed(without(logs.events, is_known_B))
+            return packed(without(ready.read.events, is_known_B))
 
-        entry = Entry(Kind.EVENTS, self._now(), who.name, who.tenant, payload, events, key, content, marks, thinned)
+        batch = (ready.payload, ready.events, key, content, ready.marks, thinned)
+        entry = Entry(Kind.EVENTS, self._now(), who.name, who.tenant, *batch)
         if not judged:
-            return Taken(await self._committed(entry), logs, None)
-        waiting = self._detection.ask(seal := digest(payload))
+            return Taken(await self._committed(entry), ready.read, None)
+        waiting = self._detection.ask(seal := digest(ready.payload))
         try:
             receipt = await self._committed(entry)
             is_new = not receipt.is_repeated and not receipt.known
-            return Taken(receipt, logs, await _verdicts(waiting) if is_new else None)
+            return Taken(receipt, ready.read, await _verdicts(waiting) if is_new else None)
         finally:
             self._detection.forget(seal, waiting)
 
     async def decide(self, decision: Decision, who: Principal, key: str | None) -> Receipt:
         """Put what an analyst said of a threat into the log. Raises Problem."""
-        payload = msgspec.json.encode(decision)
-        return await self._committed(Entry(Kind.DECISION, self._now(), who.name, who.tenant, payload, key=key))
+        return await self._committed(self._act(Kind.DECISION, decision, who, key))
+
+    async def forget(self, gone: Forgetting, who: Principal, key: str | None) -> Receipt:
+        """Put into the log that what somebody sent is to be forgotten; the detector folds it again. Raises Problem."""
+        try:
+            events = await run_in_threadpool(forgotten_events, self._log.path, gone)
+        except (LogUnwritable, DamagedLog) as error:
+            self._say([str(error)], "warning")
+            raise Problem(503, "Not kept", "the log cannot be read", "try again later", retry=5) from error
+        if not events:
+            why = f"{gone.principal!r} of {gone.tenant!r} sent nothing from position {gone.since} on"
+            raise Problem(422, "Nothing to forget", why, "who sent events, and from where on")
+        return await self._committed(self._act(Kind.FORGET, gone, who, key))
+
+    def _act(self, kind: Kind, act: Decision | Forgetting, who: Principal, key: str | None) -> Entry:
+        """What somebody decided; a key is theirs alone, so that nobody's decision passes for another's."""
+        payload = msgspec.json.encode(act)
+        content = digest(payload + who.name.encode())
+        return Entry(kind, self._now(), who.name, who.tenant, payload, key=key, content=content)
 
     @asynccontextmanager
     async def watching(self) -> AsyncIterator[asyncio.Event]:
@@ -143,7 +175,7 @@ class Door:
         finally:
             self._changed.discard(changed)
 
-    async def _read(self, post: Post, format: str, kind: str, who: Principal) -> Logs:
+    async def _read(self, post: Post, format: str, kind: str, who: Principal) -> _Ready:
         try:
             return await self._readers.read(who.name, post, format, kind)
         except Full:
@@ -201,11 +233,17 @@ async def _verdicts(waiting: Future[bytes]) -> bytes | None:
         return None
 
 
-def _prepared(events: Events, tenant: str) -> tuple[bytes, list[bytes]]:
-    return packed(events), marks_of(events, tenant)
+def _ready(bodies: Sequence[Post], format: str, kind: str) -> list[_Ready | Problem]:
+    found = posts.read_together(bodies, format, kind)
+    return [one if isinstance(one, Problem) else _prepared(one) for one in found]
 
 
-def _nothing(logs: Logs) -> Problem:
+def _prepared(read: Read) -> _Ready:
+    events = sum(frame.height for frame in read.events.values())
+    return _Ready(read, packed(read.events), events, marks_of(read.events))
+
+
+def _nothing(logs: Read) -> Problem:
     refused = logs.refused
     told = posts.refusals(refused)
     why = "no event could be read"

@@ -79,7 +79,7 @@ def listening(host: str, port: int, *, is_secure: bool = False) -> Iterator[tupl
         opened = socket.create_server((host, port), family=family, backlog=CONNECTIONS)
     except OSError as error:
         raise OSError(error.errno, error.strerror or str(error), f"{host}:{port}") from error
-    # asyncio does this for sockets that it made itself; without, an answer waits 40 ms for the client's acknowledgement.
+    # asyncio does this for sockets that it made itself; without, an answer waits 40 ms until its head is acknowledged.
     opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     with closing(opened):
         shown = f"[{host}]" if ":" in host else host

@@ -66,6 +66,8 @@ def statuses(way: Way) -> list[int]:
         found |= {401, 403}
     if any(one.place == "path" for one in way.asks):
         found |= {404}
+    if any(one.place == "query" for one in way.asks):
+        found |= {400}
     if way.takes:
         found |= {400, 408, 409, 413, 422}
     if any(one.name == "Content-Encoding" for one in way.asks):

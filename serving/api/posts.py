@@ -1,7 +1,7 @@
 """Posts: the body of a request as the events in it, whatever format they are in and however they are packed."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from hashlib import sha256
 from itertools import pairwise
 from pathlib import Path
@@ -10,7 +10,10 @@ from typing import IO
 import polars as pl
 from starlette.requests import Request
 
-from features.logs import Logs, read_logs, renamed
+from features import parquet
+from features.events import Domain, schema
+from features.logs import Events, read_logs, renamed
+from features.reading import refused_whole
 from serving.api import arrow_stream
 from serving.api.encodings import ENCODINGS, BadEncoding, Unpacker
 from serving.api.problems import Problem
@@ -28,6 +31,14 @@ POSTED = "http"
 _ALONE = ("ocsf", "suricata", "wazuh")  # formats of which each line can be read by itself
 _PACKED = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstandard", b"PK\x03\x04": "zip", b"PK\x05\x06": "zip"}
 _TAR_MARK, _TAR_AT = b"ustar", 257
+
+
+@dataclass(frozen=True)
+class Read:
+    """What a body holds: events in the order of time, and what was refused of it."""
+
+    events: Events
+    refused: pl.DataFrame
 
 
 @dataclass(frozen=True)
@@ -69,10 +80,35 @@ def announced(headers: Mapping[str, str]) -> int:
     return size
 
 
-def read_together(bodies: Sequence[Post], format: str, kind: str) -> list[Logs | Problem]:
-    """What `read` makes of each body, or why it cannot be read; bodies of lines that stand alone are read as one."""
-    if format not in _ALONE or not all(_is_lines(post.path) for post in bodies) or len(bodies) < 2:
-        return [_read_or_not(post, format, kind) for post in bodies]
+def read(post: Post, format: str, kind: str) -> Read:
+    """The events of a body of that media type. Raises Problem for an Arrow stream that is none."""
+    (found,) = read_together([post], format, kind)
+    if isinstance(found, Problem):
+        raise found
+    return found
+
+
+def read_together(bodies: Sequence[Post], format: str, kind: str) -> list[Read | Problem]:
+    """What `read` makes of each body, or why it cannot be read; what can be read at once is."""
+    if kind == ARROW:
+        return _streams(bodies)
+    if len(bodies) > 1 and format in _ALONE and all(_is_lines(post.path) for post in bodies):
+        return list(_lines(bodies, format))
+    return [_alone(post, format) for post in bodies]
+
+
+def _alone(post: Post, format: str) -> Read:
+    logs = renamed(read_logs([post.path], format), {str(post.path): POSTED})
+    return Read(logs.events, logs.refused)
+
+
+def _is_lines(path: Path) -> bool:
+    with path.open("rb") as file:
+        return file.read(1) == b"{"
+
+
+def _lines(bodies: Sequence[Post], format: str) -> Iterator[Read]:
+    """Bodies of lines that stand alone, read as one."""
     ends, whole = [0], bodies[0].path.with_name(f"{bodies[0].path.name}-together")
     try:
         with whole.open("wb") as file:
@@ -84,39 +120,57 @@ def read_together(bodies: Sequence[Post], format: str, kind: str) -> list[Logs |
         logs = renamed(read_logs([whole], format), {str(whole): POSTED})
     finally:
         whole.unlink(missing_ok=True)
-    return [_part(logs, start, end) for start, end in pairwise(ends)]
+    for start, end in pairwise(ends):
+        mine, line = pl.col("line").is_between(start, end, closed="left"), pl.col("line") - start
+        events = {domain: frame.filter(mine).with_columns(line) for domain, frame in logs.events.items()}
+        yield Read(_some(events), logs.refused.filter(mine).with_columns(line))
 
 
-def _part(logs: Logs, start: int, end: int) -> Logs:
-    """What was read in some lines, as if they were all there is."""
-    mine, line = pl.col("line").is_between(start, end, closed="left"), pl.col("line") - start
-    events = {domain: frame.filter(mine).with_columns(line) for domain, frame in logs.events.items()}
-    refused = logs.refused.filter(mine).with_columns(line)
-    return replace(logs, events={domain: frame for domain, frame in events.items() if frame.height}, refused=refused)
-
-
-def _is_lines(path: Path) -> bool:
-    with path.open("rb") as file:
-        return file.read(1) == b"{"
-
-
-def _read_or_not(post: Post, format: str, kind: str) -> Logs | Problem:
-    try:
-        return read(post, format, kind)
-    except Problem as problem:
-        return problem
-
-
-def read(post: Post, format: str, kind: str) -> Logs:
-    """The events of a body of that media type. Raises Problem for an Arrow stream that holds no events."""
-    if kind == ARROW:
+def _streams(bodies: Sequence[Post]) -> list[Read | Problem]:
+    """Arrow streams, those of one domain read as one."""
+    found: dict[int, Read | Problem] = {}
+    tables: dict[Domain, list[tuple[int, pl.DataFrame]]] = {}
+    for number, post in enumerate(bodies):
         try:
-            arrow_stream.rewrite(post.path)
+            domain, frame = _stream(post)
+            tables.setdefault(domain, []).append((number, frame))
         except arrow_stream.NoStream as error:
-            raise Problem(
-                400, "No Arrow stream", f"the body {error}", "an Arrow stream with the columns of a domain's events"
-            ) from error
-    return renamed(read_logs([post.path], format), {str(post.path): POSTED})
+            expected = "an Arrow stream with the columns of a domain's events"
+            found[number] = Problem(400, "No Arrow stream", f"the body {error}", expected)
+        except parquet.NotEvents as wrong:
+            found[number] = Read({}, refused_whole(POSTED, None, "file", None, str(wrong)).refused)
+    for domain, frames in tables.items():
+        found |= _rows(domain, frames)
+    return [found[number] for number in range(len(bodies))]
+
+
+def _stream(post: Post) -> tuple[Domain, pl.DataFrame]:
+    table = arrow_stream.read(post.path)
+    domain = parquet.domain_by(table.schema)
+    frame = pl.from_arrow(table)
+    assert isinstance(frame, pl.DataFrame)  # noqa: S101  # what a table gives; the signature says either
+    return domain, frame.select(pl.col(name).cast(kind) for name, kind in schema(domain).items())
+
+
+def _rows(domain: Domain, frames: Sequence[tuple[int, pl.DataFrame]]) -> Iterator[tuple[int, Read]]:
+    """What is in numbered frames of one domain."""
+    passed = parquet.passed(pl.concat((frame for _, frame in frames), rechunk=True), domain, POSTED)
+    start = 0
+    for number, frame in frames:
+        end = start + frame.height
+        events = passed.events.filter(passed.place.is_between(start, end, closed="left"))
+        refused = passed.refused.filter(pl.col("line").is_between(start, end, closed="left"))
+        yield (
+            number,
+            Read(
+                _some({domain: events.sort("time", maintain_order=True)}), refused.with_columns(pl.col("line") - start)
+            ),
+        )
+        start = end
+
+
+def _some(events: Events) -> Events:
+    return {domain: frame for domain, frame in events.items() if frame.height}
 
 
 def _unpacker(headers: Mapping[str, str]) -> Unpacker:

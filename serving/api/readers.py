@@ -2,19 +2,21 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from queue import Full
+from typing import Generic, TypeVar
 
 from starlette.concurrency import run_in_threadpool
 
-from features.logs import Logs
 from serving.access.limits import Ticket, WaitingRoom
-from serving.api import posts
 from serving.api.posts import Post
 
 #: Most posts, and bytes of them, that are read together.
 TOGETHER, TOGETHER_BYTES = 32, 4 << 20
+
+
+Made = TypeVar("Made")
 
 
 class Shed(Exception):
@@ -22,24 +24,29 @@ class Shed(Exception):
 
 
 @dataclass(eq=False)
-class _Waiting:
+class _Waiting(Generic[Made]):
     post: Post
     format: str
     kind: str
-    logs: asyncio.Future[Logs]
+    made: asyncio.Future[Made]
     ticket: Ticket | None = None
 
     def lose(self) -> None:
-        if not self.logs.done():
-            self.logs.set_exception(Shed())
+        if not self.made.done():
+            self.made.set_exception(Shed())
 
 
-class Readers:
-    """So many threads that read posts, of which at most `room` bytes wait; for one event loop."""
+class Readers(Generic[Made]):
+    """So many threads that read posts, of which at most `room` bytes wait; for one event loop.
 
-    def __init__(self, threads: int, room: int) -> None:
-        self._idle, self._room = threads, WaitingRoom(room)
-        self._queue: deque[_Waiting] = deque()
+    `read` makes something of each of some posts of one format and media type, or says why it cannot.
+    """
+
+    def __init__(
+        self, threads: int, room: int, read: Callable[[Sequence[Post], str, str], Sequence[Made | Exception]]
+    ) -> None:
+        self._idle, self._room, self._read = threads, WaitingRoom(room), read
+        self._queue: deque[_Waiting[Made]] = deque()
         self._tasks: set[asyncio.Task[None]] = set()
 
     @property
@@ -47,16 +54,17 @@ class Readers:
         """Bytes of posts that wait."""
         return self._room.size
 
-    async def read(self, name: str, post: Post, format: str, kind: str) -> Logs:
-        """What `posts.read` makes of a post by `name`, in its turn. Raises Full, Shed, and what that raises."""
-        one = _Waiting(post, format, kind, asyncio.get_running_loop().create_future())
+    async def read(self, name: str, post: Post, format: str, kind: str) -> Made:
+        """What is made of a post by `name`, in its turn. Raises Full, Shed, and why it cannot be read."""
+        one = _Waiting[Made](post, format, kind, asyncio.get_running_loop().create_future())
         one.ticket = self._room.enter(name, post.size, one.lose)
         if one.ticket is None:
             raise Full
         self._queue.append(one)
         self._begin()
         try:
-            return await one.logs
+            made: Made = await one.made
+            return made
         finally:
             self._room.leave(one.ticket)
 
@@ -67,14 +75,14 @@ class Readers:
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
 
-    def _next(self) -> list[_Waiting]:
+    def _next(self) -> list[_Waiting[Made]]:
         """The post that waits longest, and those that can be read with it."""
-        group: list[_Waiting] = []
-        left: deque[_Waiting] = deque()
+        group: list[_Waiting[Made]] = []
+        left: deque[_Waiting[Made]] = deque()
         size = 0
         while self._queue:
             one = self._queue.popleft()
-            if one.logs.done():  # it was shed, or its sender is gone
+            if one.made.done():  # it was shed, or its sender is gone
                 continue
             is_alike = not group or (one.format, one.kind) == (group[0].format, group[0].kind)
             if len(group) < TOGETHER and is_alike and (not group or size + one.post.size <= TOGETHER_BYTES):
@@ -88,20 +96,20 @@ class Readers:
                 self._room.leave(one.ticket)
         return group
 
-    async def _run(self, group: Sequence[_Waiting]) -> None:
+    async def _run(self, group: Sequence[_Waiting[Made]]) -> None:
         bodies = [one.post for one in group]
-        found: Sequence[Logs | Exception]
+        found: Sequence[Made | Exception]
         try:
-            found = await run_in_threadpool(posts.read_together, bodies, group[0].format, group[0].kind)
+            found = await run_in_threadpool(self._read, bodies, group[0].format, group[0].kind)
         except Exception as error:  # whoever waits hears of it, whatever it is
             found = [error] * len(group)
         finally:
             self._idle += 1
-        for one, logs in zip(group, found, strict=True):
-            if one.logs.done():
+        for one, made in zip(group, found, strict=True):
+            if one.made.done():
                 continue
-            if isinstance(logs, Exception):
-                one.logs.set_exception(logs)
+            if isinstance(made, Exception):
+                one.made.set_exception(made)
             else:
-                one.logs.set_result(logs)
+                one.made.set_result(made)
         self._begin()

@@ -4,7 +4,8 @@ from typing import Annotated, Any
 
 import msgspec
 
-from serving.folding.messages import Watch
+from serving.access.audit_lines import Line, Mark
+from serving.folding.messages import Shadow, Watch
 
 #: The media type of an Arrow stream.
 ARROW = "application/vnd.apache.arrow.stream"
@@ -52,11 +53,31 @@ class Answer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     reason: Annotated[str, msgspec.Meta(min_length=1, max_length=2000)]
 
 
-class Answered(msgspec.Struct, frozen=True):
-    """Where an answer is in the log, and whether it was there before."""
+class ToForget(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Whose events should be as if they had never come, from which position of the log on, and why.
+
+    The tenant can only be the one that is served.
+    """
+
+    principal: Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
+    since: Annotated[int, msgspec.Meta(ge=1, lt=2**53)]
+    reason: Annotated[str, msgspec.Meta(min_length=1, max_length=2000)]
+    tenant: Annotated[str, msgspec.Meta(min_length=1, max_length=64)] | None = None
+
+
+class Decided(msgspec.Struct, frozen=True):
+    """Where a decision is in the log, and whether it was there before."""
 
     position: int
     repeated: bool
+
+
+class Audited(msgspec.Struct, frozen=True):
+    """Lines of the audit behind the first `after`, the newest last, and the mark of all of it: keep that elsewhere."""
+
+    mark: Mark
+    after: int
+    entries: list[Line]
 
 
 class Agents(msgspec.Struct, frozen=True):
@@ -68,11 +89,15 @@ class Agents(msgspec.Struct, frozen=True):
 
 
 class Release(msgspec.Struct, frozen=True):
-    """The release that scores, the newest that cannot be used, if any, and the position this is as of."""
+    """The release that scores, the newest that cannot be used, if any, and the position this is as of.
+
+    `shadow` is how the one that waits does beside it, where there is one.
+    """
 
     release: int | None
     refused: int | None
     position: int
+    shadow: Shadow | msgspec.UnsetType = msgspec.UNSET
 
 
 class Alive(msgspec.Struct, frozen=True):

@@ -1,35 +1,17 @@
 """Keeps a detector at work beside the door, and what it told last."""
 
-import socket
-import subprocess
-import sys
 import threading
-import time
 from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
-from multiprocessing.connection import Connection
 
 from models.home import Home
-from serving.folding.messages import (
-    Arrived,
-    Ask,
-    Judged,
-    Line,
-    Progress,
-    Ranked,
-    Said,
-    Snapped,
-    Stop,
-    ToDetector,
-    ToDoor,
-    Wake,
-    doors_end,
-)
+from serving.folding.companions import Companions
+from serving.folding.messages import Arrived, Ask, Judged, Progress, Ranked, Said, Snapped, ToDoor, Wake
+from serving.folding.process import Attended
 from serving.say import Say
 
-_BACKOFF, _LONGEST = 0.5, 30.0
-_STOP_SECONDS = 20.0
+_DETECTOR = "serving.folding.detector"
 
 
 class DetectorGone(Exception):
@@ -46,7 +28,7 @@ class View:
 
 
 class Detection:
-    """Starts a detector, listens to it, and starts another if it ends before it was told to.
+    """Starts a detector, listens to it, and starts another if it ends before it was told to; so its companions.
 
     `promote` is to put a release into the log, `snapped` hears up to where nothing but folding again needs the log,
     `changed` that there is a new view; all from a thread of its own.
@@ -61,21 +43,20 @@ class Detection:
         changed: Callable[[View], object],
     ) -> None:
         self.view = View()
-        self._home, self._say = home, say
+        self._say = say
         self._promote, self._snapped, self._changed = promote, snapped, changed
-        self._line: Line[ToDetector, ToDoor] | None = None
         self._asked: dict[bytes, list[Future[bytes]]] = {}
         self._asking = threading.Lock()
-        self._is_stopped = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="detection", daemon=True)
+        self._detector = Attended(_DETECTOR, "detector", home, say, self._hear, self._begin, self._lose)
+        self._companions = Companions(home, say)
 
     def start(self) -> None:
         """Have it begin."""
-        self._thread.start()
+        self._detector.start()
 
     def wake(self) -> None:
         """There is more in the log."""
-        self._send(Wake())
+        self._detector.send(Wake())
 
     def ask(self, digest: bytes) -> Future[bytes]:
         """The verdicts, as JSON, on an entry that is not in the log yet, by its payload's SHA-256.
@@ -85,7 +66,7 @@ class Detection:
         answer: Future[bytes] = Future()
         with self._asking:
             self._asked.setdefault(digest, []).append(answer)
-        self._send(Ask(digest))
+        self._detector.send(Ask(digest))
         return answer
 
     def forget(self, digest: bytes, answer: Future[bytes]) -> None:
@@ -97,54 +78,17 @@ class Detection:
 
     def stop(self) -> None:
         """Have the detector keep what it made of the log, and end."""
-        self._is_stopped.set()
-        self._send(Stop())
-        if self._thread.is_alive():
-            self._thread.join(_STOP_SECONDS)
+        self._detector.stop()
+        self._companions.stop()
 
-    def _send(self, message: ToDetector) -> None:
-        line = self._line
-        if line is not None:
-            try:
-                line.send(message)
-            except OSError:  # it is gone; whoever listens finds out
-                return
-
-    def _run(self) -> None:
-        wait = _BACKOFF
-        while not self._is_stopped.is_set():
-            began = time.monotonic()
-            code = self._one()
-            if self._is_stopped.is_set():
-                return
-            wait = _BACKOFF if time.monotonic() - began > _LONGEST else min(2 * wait, _LONGEST)
-            self._say([f"the detector ended ({code}); another one starts in {wait:.0f} s"], "warning")
-            self._is_stopped.wait(wait)
-
-    def _one(self) -> int:
-        """Listen to one detector until it ends; its exit code."""
-        ours, theirs = socket.socketpair()
-        command = [sys.executable, "-m", "serving.folding.detector", str(self._home.var.parent), str(theirs.fileno())]
-        with subprocess.Popen(command, pass_fds=[theirs.fileno()]) as process:  # noqa: S603  # our own
-            theirs.close()
-            self._line = line = doors_end(Connection(ours.detach()))
-            try:
-                for digest in list(self._asked):  # before there was anybody to ask
-                    line.send(Ask(digest))
-                while True:
-                    self._hear(line.receive())
-            except (EOFError, OSError):
-                self._line = None
-            finally:
-                line.close()
-                self._lose()
-            try:
-                return process.wait(_STOP_SECONDS)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                return process.wait()
+    def _begin(self) -> None:
+        with self._asking:
+            before = list(self._asked)  # there was nobody to ask
+        for digest in before:
+            self._detector.send(Ask(digest))
 
     def _hear(self, message: ToDoor) -> None:
+        self._companions.hear(message)
         match message:
             case Progress():
                 self._see(replace(self.view, is_running=True, progress=message))

@@ -29,10 +29,13 @@ from models.threads import one_thread
 from serving.batch.scoring import records
 from serving.folding import snapshots
 from serving.folding.acts import Forgetting
+from serving.folding.challenge import Challenge
 from serving.folding.fold import MOST, Fold, MustForget, Scored
+from serving.folding.last_ranking import Keeping
 from serving.folding.messages import (
     Arrived,
     Ask,
+    Challenged,
     Judged,
     Line,
     Progress,
@@ -56,6 +59,8 @@ QUIET_SECONDS: Final = 5.0
 _READ_ENTRIES, _READ_BYTES = 256, 16 << 20
 _LOOK_SECONDS = 0.25
 _MOST_ASKED = 10_000
+#: After ranking, it rests for as many times what that took, so that detection has the core.
+_RESTS, _LONGEST_REST = 2.0, 1.0
 
 
 class Detector:
@@ -66,7 +71,8 @@ class Detector:
         self._asked: dict[bytes, None] = {}
         self._kept_at, self._is_stopped = fold.place, False
         self._refused: int | None = None
-        self._ranking = Ranking(line)
+        self._last = Keeping(folder.parent)
+        self._ranking = Ranking(line, self._last)
 
     def run(self, catch_up: Callable[[], object]) -> None:
         """`catch_up` hears once that all of the log is scored.
@@ -74,7 +80,7 @@ class Detector:
         Raises MustForget, DamagedLog, NoBatch and what loading a release raises: nothing is made up instead.
         """
         self._tell([])
-        with self._ranking.going_on():
+        with self._last.going_on(), self._ranking.going_on():
             quiet_since, is_behind = time.monotonic(), True
             while not self._is_stopped:
                 kept = self._log.read(self._fold.place, most_entries=_READ_ENTRIES, most_bytes=_READ_BYTES)
@@ -138,8 +144,8 @@ class Detector:
 class Ranking:
     """Ranks the newest state in a thread of its own; what is older than the newest is never ranked."""
 
-    def __init__(self, line: Line[ToDoor, ToDetector]) -> None:
-        self._line = line
+    def __init__(self, line: Line[ToDoor, ToDetector], last: Keeping) -> None:
+        self._line, self._last = line, last
         self._newest: tuple[Council, Guidance, Place, float] | None = None
         self._changed, self._is_over = threading.Condition(), False
 
@@ -163,15 +169,21 @@ class Ranking:
             thread.join()
 
     def _run(self) -> None:
-        while (newest := self._next()) is not None:
+        rest = 0.0
+        while (newest := self._next(rest)) is not None:
+            began = time.monotonic()
             council, guidance, place, accepted = newest
             threats = council.rank(MOST, guidance)
             told = [(one.id, one.score, one.listed, msgspec.json.encode(one.record())) for one in threats]
+            ranked = Ranked(place.position, place.events, accepted, told)
             with suppress(OSError):  # the door is gone, and so will be the detector
-                self._line.send(Ranked(place.position, place.events, accepted, told))
+                self._line.send(ranked)
+            self._last.renew(ranked)
+            rest = min(_RESTS * (time.monotonic() - began), _LONGEST_REST)
 
-    def _next(self) -> tuple[Council, Guidance, Place, float] | None:
+    def _next(self, rest: float) -> tuple[Council, Guidance, Place, float] | None:
         with self._changed:
+            self._changed.wait_for(lambda: self._is_over, rest)
             self._changed.wait_for(lambda: self._newest is not None or self._is_over)
             newest, self._newest = self._newest, None
             return newest
@@ -219,10 +231,12 @@ def work(home: Home, line: Line[ToDoor, ToDetector]) -> None:
 
             def watch() -> None:
                 succession = Succession(registry, fold.release, fold.agents, detector.arrive, say)
+                challenge = Challenge(registry, lambda release: line.send(Challenged(release)))
 
                 def look() -> None:
                     succession.look()
                     detector.refuse(succession.refused)
+                    challenge.look(fold.release)
 
                 watched.enter_context(watching(look))
 

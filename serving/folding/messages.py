@@ -1,5 +1,6 @@
-"""What the door and the detector, two processes, tell each other; as MessagePack, which is data and never runs."""
+"""What the door and the processes beside it tell each other; as MessagePack, which is data and never runs."""
 
+import select
 from collections.abc import Callable
 from multiprocessing.connection import Connection
 from threading import Lock
@@ -71,6 +72,43 @@ class Snapped(msgspec.Struct, frozen=True, tag=True):
     position: int
 
 
+class Challenged(msgspec.Struct, frozen=True, tag=True):
+    """Another release than the one that scores waits to take its place, or None does."""
+
+    release: int | None
+
+
+class Side(msgspec.Struct, frozen=True):
+    """What a release makes of events: how many per million have a p of at most 0.001 and 0.0001, and more.
+
+    `share_01` and `share_001` are the shares of events with a p of at most 0.01 and 0.001, which are about that where
+    nothing is strange; `nanoseconds` is the time of the processor that an event takes, in the median batch.
+    """
+
+    release: int | None
+    alerts_001: float
+    alerts_0001: float
+    share_01: float
+    share_001: float
+    nanoseconds: float
+
+
+class Shadow(msgspec.Struct, frozen=True):
+    """A challenger that scores the same events as the champion, and acts on nothing.
+
+    Both go on from what the champion had learned when this began. `position` is how far in the log they are, `events`
+    how many each has scored since, `skipped` how many neither has, for they fell behind. `overlap` is the share of the
+    champion's twenty worst threats that are among the challenger's, null where there are none.
+    """
+
+    position: int
+    events: int
+    skipped: int
+    champion: Side
+    challenger: Side
+    overlap: float | None
+
+
 class Said(msgspec.Struct, frozen=True, tag=True):
     """Lines for whoever runs the service, and of which kind they are."""
 
@@ -79,7 +117,7 @@ class Said(msgspec.Struct, frozen=True, tag=True):
 
 
 ToDetector: TypeAlias = Wake | Ask | Stop
-ToDoor: TypeAlias = Progress | Ranked | Judged | Arrived | Snapped | Said
+ToDoor: TypeAlias = Progress | Ranked | Judged | Arrived | Snapped | Challenged | Said
 _Out = TypeVar("_Out", bound=msgspec.Struct)
 _In = TypeVar("_In", bound=msgspec.Struct)
 
@@ -94,6 +132,12 @@ class Line(Generic[_Out, _In]):
         """Raises OSError if the other end is gone."""
         with self._lock:
             self._connection.send_bytes(msgspec.msgpack.encode(message))
+
+    def has_room(self) -> bool:
+        """Whether a small message can be sent at once: most of what was sent before is received."""
+        room = select.poll()
+        room.register(self._connection.fileno(), select.POLLOUT)
+        return bool(room.poll(0))
 
     def receive(self) -> _In:
         """The next message; waits for it. Raises EOFError if the other end is gone, and msgspec.DecodeError."""
@@ -116,3 +160,12 @@ def detectors_end(connection: Connection) -> Line[ToDoor, ToDetector]:
 def doors_end(connection: Connection) -> Line[ToDetector, ToDoor]:
     """The door's end of a connection."""
     return Line(connection, msgspec.msgpack.Decoder(ToDoor).decode)
+
+
+def is_stopped(line: Line[ToDoor, ToDetector], seconds: float) -> bool:
+    """Whether the other end says, within so many seconds, that this is to end. Raises EOFError if it is gone."""
+    while line.waits(seconds):
+        if isinstance(line.receive(), Stop):
+            return True
+        seconds = 0.0
+    return False

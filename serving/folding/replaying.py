@@ -12,6 +12,7 @@ from models.registry import Registry
 from serving.folding.acts import Forgetting
 from serving.folding.detector import forgotten_in
 from serving.folding.fold import Fold
+from serving.folding.forgetting import forgotten_events
 from serving.stream.event_log import EventLog
 from serving.stream.log_entries import START, Entry, KeyTaken, Kind
 from serving.stream.log_reader import LogReader
@@ -41,19 +42,11 @@ def forget(path: Path, principal: str, tenant: str, since: int, now: datetime) -
 
     Raises NothingThere, NoLog, LogInUse, LogUnwritable and DamagedLog.
     """
-    events = 0
-    with closing(LogReader(path)) as log:
-        place = log.place(min(since - 1, log.head().position))
-        while kept := log.read(place):
-            place = kept[-1].place
-            events += sum(
-                one.entry.events for one in kept if (one.entry.principal, one.entry.tenant) == (principal, tenant)
-            )
-    if not events:
+    gone = Forgetting(principal, tenant, since)
+    if not (events := forgotten_events(path, gone)):
         raise NothingThere(f"{path}: {principal!r} of {tenant!r} sent nothing from position {since} on")
-    payload = msgspec.json.encode(Forgetting(principal, tenant, since))
-    with closing(EventLog(path)) as log_:
-        (receipt,) = log_.append([Entry(Kind.FORGET, now, principal, tenant, payload)])
+    with closing(EventLog(path)) as log:
+        (receipt,) = log.append([Entry(Kind.FORGET, now, principal, tenant, msgspec.json.encode(gone))])
     if isinstance(receipt, KeyTaken):
         raise receipt
     return receipt.position, events

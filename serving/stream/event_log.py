@@ -140,8 +140,9 @@ class EventLog:
         """Keep an entry, without those of its events whose marks are here."""
         if entry.thinned is None:
             return self._insert(entry, before)
-        marks = ((mark,) for mark in entry.marks)
-        is_known_B = np.array([self._file.execute(_MARK, mark).fetchone() is None for mark in marks], np.bool_)
+        if self._are_new(entry.marks):
+            return self._insert(entry, before)
+        is_known_B = np.array([self._file.execute(_ONE_MARK, (mark,)).fetchone() is None for mark in entry.marks])
         known = int(is_known_B.sum())
         if known == entry.events:
             return Receipt(before.position, before.events + 1, 0, known=known), before
@@ -149,6 +150,20 @@ class EventLog:
             entry = replace(entry, payload=entry.thinned(is_known_B), events=entry.events - known)
         receipt, end = self._insert(entry, before)
         return replace(receipt, known=known), end
+
+    def _are_new(self, marks: Sequence[bytes]) -> bool:
+        """Whether none of the marks was here; then they are now, all at once, which takes a third of the time."""
+        self._file.execute("SAVEPOINT marks")
+        before = self._changes()
+        self._file.executemany(_MARK, [(mark,) for mark in marks])
+        if not (are_new := self._changes() - before == len(marks)):
+            self._file.execute("ROLLBACK TO marks")
+        self._file.execute("RELEASE marks")
+        return are_new
+
+    def _changes(self) -> int:
+        count: int = self._file.execute("SELECT total_changes()").fetchone()[0]
+        return count
 
     def _insert(self, entry: Entry, before: Place) -> tuple[Receipt, Place]:
         end = behind(before, entry, digest(entry.payload))
@@ -201,7 +216,8 @@ def _next(reader: LogReader, base: Place, upto: int) -> list[Kept]:
     return kept
 
 
-_MARK = "INSERT OR IGNORE INTO marks VALUES (?) RETURNING 1"
+_MARK = "INSERT OR IGNORE INTO marks VALUES (?)"
+_ONE_MARK = f"{_MARK} RETURNING 1"
 
 
 def _values(place: Place) -> tuple[int, int, bytes]:

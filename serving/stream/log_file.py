@@ -24,7 +24,7 @@ TABLES = (
     "CREATE TABLE head (position INTEGER NOT NULL, events INTEGER NOT NULL, chain BLOB NOT NULL) STRICT",
 )
 #: The format, as SQLite's user_version.
-FORMAT = 1
+FORMAT = 2
 
 #: The primary codes of SQLite that mean "not now"; every other one, of statements that never change, means damage.
 _NOT_NOW = {
@@ -56,6 +56,7 @@ class Connection(Protocol):
     @property
     def in_transaction(self) -> bool: ...
     def execute(self, sql: str, values: Sequence[Value] = (), /) -> Cursor: ...
+    def executemany(self, sql: str, rows: Sequence[Sequence[Value]], /) -> object: ...
     def close(self) -> None: ...
 
 

@@ -5,6 +5,7 @@ SQLite writes through it as a virtual file system. Names are safe once a file wa
 
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -122,6 +123,17 @@ class Rows:
         return self._rows
 
 
+@contextmanager
+def translated() -> Iterator[None]:
+    """apsw's errors as sqlite3's."""
+    try:
+        yield
+    except apsw.Error as error:
+        told = sqlite3.OperationalError(str(error))
+        told.sqlite_errorcode = getattr(error, "extendedresult")  # noqa: B009  # its stubs forget it
+        raise told from error
+
+
 class Translated:
     """A connection of apsw that raises sqlite3's errors."""
 
@@ -133,12 +145,12 @@ class Translated:
         return self._connection.in_transaction
 
     def execute(self, sql: str, values: Sequence[Value] = (), /) -> Rows:
-        try:
+        with translated():
             return Rows(self._connection.execute(sql.replace(*self._replaced), tuple(values)).fetchall())
-        except apsw.Error as error:
-            translated = sqlite3.OperationalError(str(error))
-            translated.sqlite_errorcode = getattr(error, "extendedresult")  # noqa: B009  # its stubs forget it
-            raise translated from error
+
+    def executemany(self, sql: str, rows: Sequence[Sequence[Value]], /) -> object:
+        with translated():
+            return self._connection.executemany(sql, [tuple(row) for row in rows])
 
     def close(self) -> None:
         self._connection.close()

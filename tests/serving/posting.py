@@ -17,13 +17,18 @@ from prometheus_client import CollectorRegistry
 from starlette.applications import Starlette
 
 from models.home import Home
+from serving.access.audit import Audit
+from serving.access.audit_lines import audit_key, audit_path
 from serving.access.keys import Keyring, keys_path
+from serving.access.policy import MAIN
+from serving.api.clerk import Clerk
 from serving.api.door import Door
 from serving.api.endpoint import WAYS, application
 from serving.api.gate import Gate
 from serving.api.listening import listening, server
 from serving.api.metrics import Metrics
 from serving.api.service import Stop, serve
+from serving.say import Say
 
 Answer = tuple[int, Any]
 
@@ -92,32 +97,38 @@ def served(home: Home) -> Iterator[Served]:
 
 
 @contextlib.contextmanager
-def gate_of(home: Home) -> Iterator[Gate]:
+def gate_of(home: Home, tenant: str = MAIN, say: Say = lambda lines, kind: None) -> Iterator[Gate]:
     """The gate of a home, behind which no detector is at work."""
-    door = Door(home, lambda lines, kind: None)
+    door = Door(home, say)
     try:
         metrics = Metrics(CollectorRegistry(), [way.path for way in WAYS])
-        yield Gate(door, Keyring(keys_path(home)), "127.0.0.1", metrics, home.var / "spool")
+        with contextlib.closing(Clerk(Audit(audit_path(home), audit_key(home)), tenant, say)) as clerk:
+            keys = Keyring(keys_path(home), tenant)
+            yield Gate(door, keys, "127.0.0.1", metrics, home.var / "spool", clerk, tenant)
     finally:
         door.__exit__()
 
 
 @contextlib.contextmanager
-def gated(home: Home) -> Iterator[tuple[Starlette, Door]]:
+def gated(home: Home, tenant: str = MAIN) -> Iterator[tuple[Starlette, Door]]:
     """The application over a home, and its door, behind which no detector is at work."""
-    with gate_of(home) as gate:
+    with gate_of(home, tenant) as gate:
         yield application(gate), gate.door
 
 
 @contextlib.contextmanager
-def taking(home: Home, port: int = 0) -> Iterator[Served]:
+def taking(home: Home, port: int = 0, tenant: str = MAIN) -> Iterator[Served]:
     """A service over a home that takes events and never scores any."""
-    with gate_of(home) as gate, listening("127.0.0.1", port) as (socket, url):
+    said: list[str] = []
+    with (
+        gate_of(home, tenant, lambda lines, kind: said.extend(lines)) as gate,
+        listening("127.0.0.1", port) as (socket, url),
+    ):
         web = server(application(gate), stopping=gate.close)
         thread = threading.Thread(target=web.run, kwargs={"sockets": [socket]})
         thread.start()
         try:
-            yield Served(_port(url))
+            yield Served(_port(url), said)
         finally:
             web.should_exit = True
             thread.join(60)

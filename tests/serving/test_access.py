@@ -18,7 +18,8 @@ from serving.access.keys import add, keys_path, revoke
 from serving.access.policy import MAIN, OPEN, POLICY, Action, Role
 from serving.api.endpoint import WAYS
 from serving.api.gate import Way
-from tests.serving.posting import Heard, call, gated, home_of
+from tests.serving.logs_of_posts import kept_in
+from tests.serving.posting import Heard, call, gated, home_of, new
 
 #: What is done where: a route that comes or changes must be thought about here too.
 ACTIONS = {
@@ -26,6 +27,8 @@ ACTIONS = {
     "GET /v1/threats": Action.THREATS_READ,
     "GET /v1/threats/{id}": Action.THREATS_READ,
     "POST /v1/threats/{id}/answers": Action.DECISIONS_WRITE,
+    "POST /v1/forgettings": Action.EVENTS_FORGET,
+    "GET /v1/audit": Action.AUDIT_READ,
     "GET /v1/stream": Action.THREATS_READ,
     "GET /v1/agents": Action.RELEASE_READ,
     "GET /v1/release": Action.RELEASE_READ,
@@ -33,8 +36,10 @@ ACTIONS = {
     "GET /healthz": Action.HEALTH_READ,
     "GET /readyz": Action.HEALTH_READ,
     "GET /metrics": Action.METRICS_READ,
+    "GET /v1/threats/{id}/report": Action.THREATS_READ,
+    "GET /v1/threats/{id}/proposals": Action.THREATS_READ,
 }
-TENANTS = (MAIN, "other")
+TENANTS = (MAIN, "acme")
 STATES = ("good", "expired", "revoked")
 NOW = datetime.now(UTC)
 
@@ -72,8 +77,9 @@ NOTHING = {
 
 @dataclass
 class Locked:
-    """An application with a key of each kind of holder; each stranger asks from an address of its own."""
+    """An application of a tenant, with a key of each kind of holder; a stranger asks from an address of its own."""
 
+    tenant: str
     routes: Starlette
     keys: dict[Holder, str]
     asked: int = 0
@@ -84,8 +90,8 @@ class Locked:
         return call(self.routes, way.method, way.path.replace("{id}", "T-0"), headers, client=client)
 
 
-@pytest.fixture(scope="module")
-def locked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Locked]:
+@pytest.fixture(scope="module", params=TENANTS)
+def locked(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Iterator[Locked]:
     home = home_of(tmp_path_factory.mktemp("locked") / "home")
     path, keys = keys_path(home), {}
     for holder in HOLDERS:
@@ -95,8 +101,8 @@ def locked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Locked]:
         keys[holder] = new(lifetime=timedelta(days=1))
         if holder.state == "revoked":
             revoke(path, name, NOW)
-    with gated(home) as (routes, _):
-        yield Locked(routes, keys)
+    with gated(home, request.param) as (routes, _):
+        yield Locked(request.param, routes, keys)
 
 
 def refusal(heard: Heard) -> int | None:
@@ -104,10 +110,10 @@ def refusal(heard: Heard) -> int | None:
     return heard.status if heard.status in (401, 403) else None
 
 
-def due(way: Way, holder: Holder, counts: bool) -> int | None:
+def due(way: Way, served: str, holder: Holder, counts: bool) -> int | None:
     """What the policy has for a holder whose key counts as it was shown, or not: the refusal, or None."""
     is_known = counts and holder.state == "good"
-    may = is_known and holder.tenant == MAIN and holder.role in POLICY.get(way.action, ())
+    may = is_known and holder.tenant == served and holder.role in POLICY.get(way.action, ())
     return None if may or way.action in OPEN else 403 if is_known else 401
 
 
@@ -123,7 +129,7 @@ def test_a_route_lets_in_whom_the_policy_names_and_nobody_else(locked: Locked, w
     wrong = []
     for holder, (how, (headers, counts)) in product(HOLDERS, SHOWN.items()):
         heard = locked.ask(way, {name: text.format(key=locked.keys[holder]) for name, text in headers.items()})
-        if refusal(heard) != due(way, holder, counts):
+        if refusal(heard) != due(way, locked.tenant, holder, counts):
             wrong.append((holder, how, heard.status))
     assert wrong == []
 
@@ -138,8 +144,8 @@ def test_without_a_key_only_what_is_open_is_answered(locked: Locked, way: Way) -
             assert msgspec.json.decode(heard.body)["title"] == "Unknown"
 
 
-def test_the_matrix_has_a_thousand_cells() -> None:
-    assert len(WAYS) * (len(HOLDERS) * len(SHOWN) + len(NOTHING)) >= 1000
+def test_the_matrix_has_thousands_of_cells() -> None:
+    assert len(WAYS) * len(TENANTS) * (len(HOLDERS) * len(SHOWN) + len(NOTHING)) >= 4000
 
 
 def test_a_key_that_is_revoked_is_worth_nothing_from_then_on(tmp_path: Path) -> None:
@@ -154,7 +160,7 @@ def test_a_key_that_is_revoked_is_worth_nothing_from_then_on(tmp_path: Path) -> 
 
 def test_a_sender_reads_no_score_of_what_it_sent(locked: Locked) -> None:
     for role in Role:
-        headers = {"authorization": f"Bearer {locked.keys[Holder(role, MAIN, 'good')]}"}
+        headers = {"authorization": f"Bearer {locked.keys[Holder(role, locked.tenant, 'good')]}"}
         heard = call(locked.routes, "POST", "/v1/events?score=true", headers)
         assert heard.status == (422 if role is Role.ADMIN else 403)
 
@@ -172,3 +178,24 @@ def test_where_no_keys_were_made_this_machine_needs_none_and_a_page_on_the_web_g
         assert call(routes, "GET", "/v1/threats").status == 200
         for headers in ({"origin": "http://elsewhere"}, {"host": "elsewhere"}, {"sec-fetch-site": "cross-site"}):
             assert call(routes, "GET", "/v1/threats", headers).status == 401
+
+
+@pytest.mark.parametrize("tenant", TENANTS)
+def test_a_key_of_another_tenant_puts_nothing_into_the_log(tmp_path: Path, tenant: str) -> None:
+    home = home_of(tmp_path / "home")
+    keys = {one: add(keys_path(home), f"sensor-{one}", Role.INGEST, NOW, token_bytes, tenant=one) for one in TENANTS}
+    with gated(home, tenant) as (routes, door):
+        for owner, key in keys.items():
+            heard = call(routes, "POST", "/v1/events", {"authorization": f"Bearer {key}"}, new().encode())
+            assert heard.status == (200 if owner == tenant else 403)
+        assert door.head() == (1, 1)
+    ((kept,),) = kept_in(home.var / "events.db")
+    assert (kept.entry.principal, kept.entry.tenant) == (f"sensor-{tenant}", tenant)
+
+
+def test_without_keys_this_machine_is_of_the_tenant_that_is_served(tmp_path: Path) -> None:
+    with gated(home_of(tmp_path / "home"), "acme") as (routes, _):
+        assert call(routes, "POST", "/v1/events", body=new().encode()).status == 200
+        assert call(routes, "GET", "/v1/threats").status == 200
+    ((kept,),) = kept_in(tmp_path / "home" / "var" / "events.db")
+    assert (kept.entry.principal, kept.entry.tenant) == ("local", "acme")

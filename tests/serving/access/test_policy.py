@@ -11,6 +11,7 @@ from serving.access.policy import LOCAL, MAIN, OPEN, POLICY, Action, Principal, 
 MATRIX = """
 health:read      yes yes yes yes
 events:write     yes -   -   yes
+events:forget    -   -   -   yes
 verdicts:read    -   yes yes yes
 threats:read     -   yes yes yes
 decisions:read   -   yes yes yes

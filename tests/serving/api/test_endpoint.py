@@ -20,7 +20,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from features.logs import read_logs
 from models.registry import Registry
-from serving.api import endpoint, listening, openapi, posts
+from serving.api import asking, listening, openapi, posts
 from serving.api.door import Door
 from serving.api.endpoint import WAYS
 from serving.api.told import ARROW
@@ -133,6 +133,10 @@ def test_an_answer_is_kept_once_and_whoever_watches_hears_what_it_changed(ranked
         assert int(id) == change["position"] >= kept["position"]
         assert threats[0]["id"] in {*(moved["id"] for moved in change["threats"]), *change["gone"]}
     assert service.ask("POST", path, said, idempotency_key="answer") == (200, kept | {"repeated": True})
+    found = service.ask("GET", "/v1/audit")[1]["entries"]
+    assert [(line["target"], line["outcome"], line["idempotency_key"]) for line in found] == [
+        (f"{threats[0]['id']}: false", outcome, "answer") for outcome in ("begun", "done") * 2
+    ]
 
 
 def test_whoever_watches_is_let_go_when_the_service_stops(tmp_path: Path) -> None:
@@ -156,7 +160,7 @@ def test_an_answer_that_says_nothing_is_a_problem(ranked: Ranked, said: str) -> 
     status, problem = ranked.service.ask("POST", path, said)
     assert (status, problem["title"]) == (422, "No answer")
     assert "is_true" in problem["expected"]
-    assert ranked.service.ask("POST", path, " " * 20_000)[0] == 413
+    assert ranked.service.ask("POST", path, " " * 40_000)[0] == 413
     assert ranked.service.place() == before
 
 
@@ -217,6 +221,9 @@ def test_a_body_without_events_is_a_problem_and_changes_nothing(taker: Served) -
     [
         ("POST", "/v1/events?format=magic", 400, "format is one of auto, "),
         ("POST", "/v1/events?score=maybe", 400, "score is one of false, true"),
+        ("POST", "/v1/events?scores=true", 400, "one of format, score"),
+        ("GET", "/v1/audit?after=-1", 400, "after is a whole number from 0 to "),
+        ("GET", "/v1/audit?most=1001", 400, "most is a whole number from 0 to 1000"),
         ("GET", "/v1/events", 405, "POST /v1/events"),
         ("DELETE", "/v1/threats", 405, "GET /v1/threats"),
         ("GET", "/elsewhere", 404, "GET /v1/threats"),
@@ -350,8 +357,8 @@ def test_what_a_service_that_was_killed_left_of_bodies_is_gone(tmp_path: Path) -
 
 
 def test_who_sends_a_body_too_slowly_is_told_so(taker: Served, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(endpoint, "BODY_SECONDS", 0.2)
-    monkeypatch.setattr(endpoint, "SECONDS_PER_MB", 0.0)
+    monkeypatch.setattr(asking, "BODY_SECONDS", 0.2)
+    monkeypatch.setattr(asking, "SECONDS_PER_MB", 0.0)
     with contextlib.closing(begun_post(taker.port, 1000, b"{")) as connection:
         response = connection.getresponse()
         assert (response.status, json.loads(response.read())["title"]) == (408, "Too slow")

@@ -1,6 +1,7 @@
 """Posts that wait together are read as each would be by itself, in turn, and nobody waits for what is gone."""
 
 import asyncio
+from collections.abc import Sequence
 from hashlib import sha256
 from pathlib import Path
 from queue import Full
@@ -12,9 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
-from features.logs import Logs
-from serving.api import posts
-from serving.api.posts import Post, read, read_together
+from serving.api.posts import Post, Read, read, read_together
 from serving.api.problems import Problem
 from serving.api.readers import Readers, Shed
 from serving.api.told import ARROW
@@ -38,7 +37,7 @@ def spooled(folder: Path, number: int, body: str) -> Post:
     return Post(path, sha256(body.encode()).digest(), len(body))
 
 
-def same(one: Logs, other: Logs) -> None:
+def same(one: Read, other: Read) -> None:
     assert one.events.keys() == other.events.keys()
     for domain in one.events:
         assert_frame_equal(one.events[domain], other.events[domain])
@@ -67,7 +66,7 @@ def test_what_does_not_stand_line_by_line_is_read_by_itself(tmp_path: Path) -> N
 
 def test_all_that_waits_is_read_and_what_cannot_be_is_told_to_whom_it_concerns(tmp_path: Path) -> None:
     async def run() -> list[Any]:
-        many = Readers(1, 1 << 20)
+        many = Readers(1, 1 << 20, read_together)
         waiting = [spooled(tmp_path, n, event(n)) for n in range(12)]
         bad = spooled(tmp_path, 99, "no stream")
         asked = [many.read(f"p{n % 3}", post, "ocsf", KIND) for n, post in enumerate(waiting)]
@@ -82,14 +81,17 @@ def test_all_that_waits_is_read_and_what_cannot_be_is_told_to_whom_it_concerns(t
     assert isinstance(problem, Problem)
 
 
-def test_a_fault_reaches_whoever_waits_and_the_readers_go_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_fault_reaches_whoever_waits_and_the_readers_go_on(tmp_path: Path) -> None:
     async def run() -> list[Any]:
-        many = Readers(1, 1 << 20)
-        with monkeypatch.context() as patched:
-            patched.setattr(posts, "read_together", lambda *_: 1 / 0)
-            one = await asyncio.gather(
-                many.read("p", spooled(tmp_path, 1, event(1)), "ocsf", KIND), return_exceptions=True
-            )
+        broken = spooled(tmp_path, 1, event(1))
+
+        def read_or_break(bodies: Sequence[Post], format: str, kind: str) -> list[Read | Problem]:
+            if broken in bodies:
+                raise ZeroDivisionError
+            return read_together(bodies, format, kind)
+
+        many = Readers(1, 1 << 20, read_or_break)
+        one = await asyncio.gather(many.read("p", broken, "ocsf", KIND), return_exceptions=True)
         return [*one, await many.read("p", spooled(tmp_path, 2, event(2)), "ocsf", KIND)]
 
     fault, logs = asyncio.run(run())
@@ -100,7 +102,7 @@ def test_a_fault_reaches_whoever_waits_and_the_readers_go_on(tmp_path: Path, mon
 def test_who_holds_most_makes_room_and_what_is_too_much_is_refused(tmp_path: Path) -> None:
     async def run() -> list[Any]:
         size = len(event(1))
-        many = Readers(0, 3 * size)  # nobody reads
+        many = Readers(0, 3 * size, read_together)  # nobody reads
         greedy = [
             asyncio.ensure_future(many.read("greedy", spooled(tmp_path, n, event(n)), "ocsf", KIND)) for n in range(3)
         ]

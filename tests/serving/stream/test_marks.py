@@ -23,10 +23,10 @@ from tests.serving.logs_of_posts import kept_in
 laws = settings(max_examples=25, deadline=None, derandomize=True)
 
 
-def marked(post: Events, tenant: str = "t", key: str | None = None, number: int = 0) -> Entry:
+def marked(post: Events, key: str | None = None, number: int = 0) -> Entry:
     height = sum(frame.height for frame in post.values())
-    plain = replace(batch(number, key=key, tenant=tenant), payload=packed(post), events=height)
-    return replace(plain, marks=marks_of(post, tenant), thinned=lambda is_known_B: packed(without(post, is_known_B)))
+    plain = replace(batch(number, key=key), payload=packed(post), events=height)
+    return replace(plain, marks=marks_of(post), thinned=lambda is_known_B: packed(without(post, is_known_B)))
 
 
 def together(numbers: list[int]) -> Events:
@@ -79,11 +79,6 @@ def test_events_of_one_post_that_are_alike_are_as_many(tmp_path: Path) -> None:
         assert appended(log, marked(together([1, 1, 1]))).events == 1
 
 
-def test_what_one_tenant_has_sent_another_may_send(tmp_path: Path) -> None:
-    with closing(EventLog(tmp_path / "events.db")) as log:
-        assert [appended(log, marked(events(1), tenant)).events for tenant in ("a", "b", "a")] == [3, 3, 0]
-
-
 def test_marks_of_one_commit_that_fails_are_not_kept(tmp_path: Path) -> None:
     with closing(EventLog(tmp_path / "events.db")) as log:
         bad = replace(marked(events(2)), payload="no bytes")  # type: ignore[arg-type]
@@ -105,10 +100,10 @@ def test_marks_are_forgotten_when_their_time_is_over(tmp_path: Path) -> None:
 
 def test_a_mark_begins_with_the_second_and_is_of_the_day_in_the_order_of_domains() -> None:
     post = events(7, 5)
-    marks = marks_of(post, "t")
+    marks = marks_of(post)
     times = [time for domain in Domain if domain in post for time in post[domain]["time"].dt.epoch("s")]
     assert [int.from_bytes(mark[:4], "big") for mark in marks] == times
     assert {len(mark) for mark in marks} == {SIZE}
     is_known_B = np.array([True, False, True, False, True])
     left = without(post, is_known_B)
-    assert marks_of(left, "t") == [mark for mark, known in zip(marks, is_known_B, strict=True) if not known]
+    assert marks_of(left) == [mark for mark, known in zip(marks, is_known_B, strict=True) if not known]
