@@ -120,10 +120,11 @@ class Tally:
         self._paces: deque[float] = deque(maxlen=_BATCHES)
 
     def count(self, p_B: NDArray[np.float64], nanoseconds: int) -> None:
-        """A batch: each event's p, and how long all took."""
+        """A batch, which may be empty: each event's p, and how long all took."""
         self.events += p_B.size
         self._strange += [int(np.sum(p_B <= level)) for level in _LEVELS]
-        self._paces.append(nanoseconds / p_B.size)
+        if p_B.size:
+            self._paces.append(nanoseconds / p_B.size)
 
     def side(self) -> Side:
         """The numbers as of now; all are 0 where nothing was counted."""

@@ -24,6 +24,7 @@ from serving.stream.packing import unpacked
 from tests.serving.logs_of_posts import kept_in
 
 _COMMAND = (sys.executable, "-c", "import secmesh; secmesh.main()", "serve", "--port", "0", "--home")
+_LISTENING = "0A"
 _NUMBERS = itertools.count()
 _START = 1_772_400_000_000  # 1 March 2026, in milliseconds
 
@@ -132,6 +133,12 @@ class ServiceProcess:
     def takes(self) -> Takes:
         """What door and detector take."""
         return sum(map(Takes.of, self.detectors()), Takes.of(self.process.pid))
+
+    def connections(self) -> int:
+        """Connections that it has open."""
+        rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+        ours = (row for row in rows if row[1].endswith(f":{self.port:04X}") and row[3] != _LISTENING)
+        return sum(row[9] != "0" for row in ours)  # those of which no process knows have no inode
 
     def wal(self) -> float:
         """Megabytes of the write-ahead log."""

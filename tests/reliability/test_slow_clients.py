@@ -8,7 +8,7 @@ from contextlib import ExitStack, suppress
 from threading import Event
 
 from tests.reliability.figures import tell
-from tests.reliability.service_process import ServiceProcess, Takes, beside, lines, wait_until
+from tests.reliability.service_process import ServiceProcess, beside, lines, wait_until
 
 #: Connections in all; more by environment variable.
 CONNECTIONS = int(os.environ.get("SECMESH_SLOW_CLIENTS", "40"))
@@ -68,17 +68,18 @@ def test_slow_connections_are_closed_and_others_are_answered_meanwhile(
         for one in slow:
             one.go_on()
         time.sleep(0.3)
-        return Takes.of(service.process.pid).files <= before + 2  # of the honest client
+        return service.connections() <= 1  # that of the honest client
 
     each = CONNECTIONS // len(WAYS)
     keys = {way: [key_for(f"slow-{n}") if way == _UNREAD else service.key or "" for n in range(each)] for way in WAYS}
-    before, slow = Takes.of(service.process.pid).files, list[Slow]()
+    slow = list[Slow]()
     with ExitStack() as opened, beside(ask):
         began = time.monotonic()
-        for way, key in ((way, key) for way in WAYS for key in keys[way]):
-            slow.append(Slow(service.port, key, way))
-            opened.callback(slow[-1].socket.close)
-        assert Takes.of(service.process.pid).files >= before + each
+        for way, theirs in keys.items():
+            slow += [Slow(service.port, key, way) for key in theirs]
+        for one in slow:
+            opened.callback(one.socket.close)
+        wait_until(lambda: service.connections() >= len(slow), PATIENCE)
         wait_until(are_closed, PATIENCE)
         seconds = time.monotonic() - began
     assert set(statuses) == {200}
