@@ -9,6 +9,7 @@ scores them), and until all is ranked.
 """
 
 import argparse
+import os
 import statistics
 import time
 from collections.abc import Iterator, Sequence
@@ -60,6 +61,7 @@ def main() -> None:
     for stage, seconds in zip(_STAGES, zip(*took, strict=True), strict=True):
         table.add_row(stage, f"{statistics.median(seconds):.2f}", f"{max(seconds):.2f}")
     Console(width=120).print(table)
+    print(f"{os.cpu_count()} cores; load of the last 15 minutes: {os.getloadavg()[2]:.1f}")
 
 
 def _write(path: Path, posts: Sequence[Events], events: int) -> None:
@@ -74,7 +76,7 @@ def _write(path: Path, posts: Sequence[Events], events: int) -> None:
 
 def _entry(events: Events) -> Entry:
     height = sum(frame.height for frame in events.values())
-    marks, now = marks_of(events, MAIN), datetime.now(UTC)
+    marks, now = marks_of(events), datetime.now(UTC)
     thinned = partial(_thinned, events)
     return Entry(Kind.EVENTS, now, "restart", MAIN, packed(events), height, marks=marks, thinned=thinned)
 

@@ -22,7 +22,7 @@ class Reason:
     """What was strange: `value` for `field`, as evidence in nats; and who did it where, as far as is known."""
 
     domain: str
-    activity: str
+    activity: str | None
     field: str | None
     value: str | None
     nats: float

@@ -5,7 +5,6 @@ import itertools
 import json
 import os
 import resource
-import signal
 import subprocess
 import sys
 import threading
@@ -99,8 +98,7 @@ class ServiceProcess:
         self.process = subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True)  # noqa: S603  # our own
         assert self.process.stdout is not None
         assert self.process.stderr is not None
-        self._hearing = threading.Thread(target=self.said.extend, args=(self.process.stderr,), daemon=True)
-        self._hearing.start()
+        threading.Thread(target=self._hear, args=(self.process.stderr,), daemon=True).start()
         self.port = int(self.process.stdout.readline().split()[2].rstrip(";").rpartition(":")[2])
 
     @property
@@ -116,10 +114,10 @@ class ServiceProcess:
         """What its metrics say now."""
         return Counts(self.ask("GET", "/metrics").told)
 
-    def has_come(self, stage: str, events: int = 0) -> bool:
-        """Whether a detector is at work and so many events, or all of the log, have come to a stage."""
+    def has_come(self, stage: str) -> bool:
+        """Whether a detector is at work, and all of the log has come to a stage."""
         heard = self.ask("GET", "/readyz")
-        return heard.status == 200 and bool(heard.told[stage] >= (events or heard.told["events"]))
+        return heard.status == 200 and bool(heard.told[stage] == heard.told["events"])
 
     def children(self) -> list[int]:
         """The processes that it has at work beside itself."""
@@ -160,10 +158,9 @@ class ServiceProcess:
         entries = (one.entry for part in kept_in(self.log) for one in part if one.entry.events)
         return [uid for entry in entries for frame in unpacked(entry.payload).values() for uid in frame["uid"]]
 
-    def end(self, how: signal.Signals = signal.SIGINT) -> int:
-        """Its exit code."""
-        self.process.send_signal(how)
-        return self.process.wait(60)
+    def _hear(self, words: IO[str]) -> None:
+        for line in words:
+            self.said.append(line)
 
 
 class Counts:
