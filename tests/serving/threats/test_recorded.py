@@ -6,7 +6,7 @@ import pytest
 from agents.consensus.threats import Reason
 from serving.threats.recorded import recorded
 from tests.serving.dockets import docket
-from tests.serving.threats.threats import threat
+from tests.serving.threats.threats import threat as made_up
 
 
 def test_what_was_told_is_read_back() -> None:
@@ -26,7 +26,7 @@ def test_what_was_told_is_read_back() -> None:
 
 def test_what_events_leave_out_is_left_out() -> None:
     bare = Reason("web", None, None, None, 4.0, None, None, None, None)
-    assert recorded(msgspec.json.encode(threat(reasons=(bare,), p=None).record())).reasons == (bare,)
+    assert recorded(msgspec.json.encode(made_up(reasons=(bare,), p=None).record())).reasons == (bare,)
 
 
 @pytest.mark.parametrize("record", [b"", b"{}", b"[]", b'{"id": 7}'])
