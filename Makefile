@@ -37,6 +37,7 @@ reliability: export SECMESH_SLOW_CLIENTS ?= 500
 reliability: export SECMESH_SOAK_SECONDS ?= 600
 reliability: export SECMESH_SOAK_ENTITIES ?= 1000000
 reliability: export SECMESH_FOLDS ?= 6
+reliability: export SECMESH_FOLD_EVENTS ?= 5000
 reliability: $(VENV)/.compiled
 	$(BIN)/python -m pytest -s --durations=0 --durations-min=5 tests/reliability tests/serving/api/test_service.py \
 	    tests/serving/api/test_clerk.py tests/serving/access/test_audit.py tests/serving/stream/test_event_log.py \

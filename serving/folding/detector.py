@@ -48,7 +48,7 @@ from serving.folding.messages import (
     Watch,
     detectors_end,
 )
-from serving.stream.log_entries import START, Kind, Place, digest
+from serving.stream.log_entries import START, Kept, Kind, Place, digest
 from serving.stream.log_reader import LogReader
 from serving.succession import Succession, watching
 
@@ -59,6 +59,9 @@ QUIET_SECONDS: Final = 5.0
 _READ_ENTRIES, _READ_BYTES = 256, 16 << 20
 _LOOK_SECONDS = 0.25
 _MOST_ASKED = 10_000
+#: Events from which a look was a large one; the next then begins so many seconds later, or when enough have come
+#: together: much at once costs half as much for each event.
+_LARGE, _GATHER_SECONDS, _ENOUGH = 1000, 0.25, 10_000
 #: After ranking, it rests for as many times what that took, so that detection has the core.
 _RESTS, _LONGEST_REST = 2.0, 1.0
 
@@ -71,6 +74,7 @@ class Detector:
         self._asked: dict[bytes, None] = {}
         self._kept_at, self._is_stopped = fold.place, False
         self._refused: int | None = None
+        self._large_since: float | None = None
         self._last = Keeping(folder.parent)
         self._ranking = Ranking(line, self._last)
 
@@ -83,9 +87,11 @@ class Detector:
         with self._last.going_on(), self._ranking.going_on():
             quiet_since, is_behind = time.monotonic(), True
             while not self._is_stopped:
+                self._gather()
                 kept = self._log.read(self._fold.place, most_entries=_READ_ENTRIES, most_bytes=_READ_BYTES)
                 self._listen(0 if kept else _LOOK_SECONDS)
                 if kept:
+                    self._large_since = time.monotonic() if _events(kept) >= _LARGE else None
                     self._tell(self._fold.take(kept))
                     quiet_since = time.monotonic()
                 elif is_behind:
@@ -103,6 +109,14 @@ class Detector:
     def refuse(self, release: int | None) -> None:
         """Say which release cannot be used, None if the champion can."""
         self._refused = release
+
+    def _gather(self) -> None:
+        """Let more come before the next look, if the last was a large one and nobody waits for verdicts."""
+        while self._large_since is not None and not self._asked and not self._is_stopped:
+            left = self._large_since + _GATHER_SECONDS - time.monotonic()
+            if left <= 0 or self._log.head().events - self._fold.place.events >= _ENOUGH:
+                return
+            self._listen(left)
 
     def _listen(self, seconds: float) -> None:
         while self._line.waits(seconds):
@@ -139,6 +153,10 @@ class Detector:
             snapshots.keep(self._folder, place, *self._fold.snapshot())
             self._kept_at = place
             self._line.send(Snapped(place.position))
+
+
+def _events(kept: Iterable[Kept]) -> int:
+    return sum(one.entry.events for one in kept)
 
 
 class Ranking:

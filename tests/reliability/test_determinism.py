@@ -16,7 +16,7 @@ from training.simulation import simulate
 RUNS = (("0", 1, 0), ("random", 2, 3), ("1", 2, 0), ("random", 1, 1), ("0", 2, 5), ("random", 2, 0))
 #: How many of them are made, and of how many events; more by environment variable.
 FOLDS = int(os.environ.get("SECMESH_FOLDS", "2"))
-EVENTS = int(os.environ.get("SECMESH_FOLD_EVENTS", "2000"))
+EVENTS = int(os.environ.get("SECMESH_FOLD_EVENTS", "600"))
 
 
 def folded(log: Path, registry: Registry, hashes: str, threads: int, every: int) -> dict[str, Any]:

@@ -14,8 +14,8 @@ from tests.reliability.figures import tell
 from tests.reliability.service_process import Caller, Heard, ServiceProcess, beside, lines, read_answer
 
 #: Seconds of flood, and connections that post large bodies; more by environment variable.
-SECONDS = float(os.environ.get("SECMESH_OVERLOAD_SECONDS", "3"))
-LARGE = int(os.environ.get("SECMESH_OVERLOAD_CLIENTS", "8"))
+SECONDS = float(os.environ.get("SECMESH_OVERLOAD_SECONDS", "1"))
+LARGE = int(os.environ.get("SECMESH_OVERLOAD_CLIENTS", "4"))
 #: Small requests that are sent at once, and events of a large body.
 AT_ONCE, EVENTS = 100, 1000
 
