@@ -23,7 +23,6 @@ SPELLINGS = pl.Schema({"kind": pl.String(), "name": pl.String(), "raw": pl.Strin
 _NONE = pl.DataFrame(schema=NAMELESS)
 _MOST_PORT, _MOST_INT32, _MOST = 65_535, 2**31 - 1, 2**53
 _FIRST, _LAST = datetime(1970, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC)
-_IS_POSSIBLE = pl.col("time").is_between(_FIRST, _LAST).fill_null(False)
 
 
 @dataclass(frozen=True)
@@ -54,7 +53,7 @@ def admit(drafts: Drafts, source: str, member: str | None) -> Admitted:
 def passes_as_is(frame: pl.DataFrame, domain: Domain) -> bool:
     """Whether `admit` takes all rows of a frame, with exactly its domain's columns, as they are: found by one query."""
     wanted = schema(domain)
-    checks = [_IS_POSSIBLE, pl.col("uid").is_not_null()]
+    checks = [_is_possible(), pl.col("uid").is_not_null()]
     checks += [pl.any_horizontal(pl.col(group).is_not_null()) for group in REQUIRED[domain]]
     checks += [pl.col(name).is_between(0, _most(name, kind)) for name, kind in wanted.items() if kind.is_numeric()]
     is_fit = pl.all_horizontal(check.all() for check in checks)
@@ -123,13 +122,17 @@ def _checked(draft: pl.DataFrame, domain: Domain) -> tuple[pl.DataFrame, pl.Data
 
 def _is_faultless(draft: pl.DataFrame, read: pl.DataFrame, numbers: Sequence[str]) -> bool:
     """Whether all times and all numbers are plainly good, as in most logs; found by two queries, however many."""
-    checks = [_IS_POSSIBLE, *(pl.col(name).is_between(0, _most(name, read.schema[name])) for name in numbers)]
+    checks = [_is_possible(), *(pl.col(name).is_between(0, _most(name, read.schema[name])) for name in numbers)]
     is_good = read.select(pl.all_horizontal(check.all() for check in checks)).item()
     return bool(is_good and draft.select(numbers).null_count().equals(read.select(numbers).null_count()))
 
 
+def _is_possible() -> pl.Expr:
+    return pl.col("time").is_between(_FIRST, _LAST).fill_null(False)
+
+
 def _time_fault(draft: pl.DataFrame) -> _Fault:
-    is_possible = draft.select(_IS_POSSIBLE).to_series()
+    is_possible = draft.select(_is_possible()).to_series()
     reason = "the time is missing or no time between 1970 and 2100; expected ISO 8601 or seconds since 1970"
     return _Fault(~is_possible, "time", reason, "time_text" if "time_text" in draft.columns else "text")
 

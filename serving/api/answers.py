@@ -1,7 +1,5 @@
 """What is answered without a decision: events are taken, and threats, agents and the service itself are told of."""
 
-from tempfile import NamedTemporaryFile
-
 import msgspec
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
@@ -33,9 +31,9 @@ async def take_events(gate: Gate, request: Request, who: Principal) -> Response:
     if judged and not gate.may(who, Action.VERDICTS_READ):
         raise Problem(403, "Not allowed", f"scores are not for {who.role} of {who.tenant}", "score=false")
     key = key_of(request)
-    with NamedTemporaryFile(dir=gate.spools) as spool:
-        async with in_time(posts.announced(request.headers) or posts.BODY_BYTES):
-            post = await posts.receive(request, spool)
+    with posts.spooled(gate.spools) as spool:
+        async with in_time() as heard:
+            post = await posts.receive(request, spool, heard)
         taken = await gate.door.take(post, format, kind_of(request), who, key, judged=judged)
     receipt, refused = taken.receipt, taken.logs.refused
     new = 0 if receipt.is_repeated else receipt.events

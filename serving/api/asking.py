@@ -2,7 +2,7 @@
 
 import asyncio
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import TypeVar
 
@@ -11,8 +11,8 @@ from starlette.requests import Request
 
 from serving.api.problems import Problem
 
-#: Seconds that a body may take, and more for each megabyte.
-BODY_SECONDS, SECONDS_PER_MB = 10.0, 1.0
+#: Seconds that a body may take, and bytes that came which buy another one.
+BODY_SECONDS, BYTES_PER_SECOND = 8.0, 250_000
 #: Most bytes of a body that is no log: a text of 2,000 letters, each spelled out as two escapes, and its fields.
 SMALL_BYTES = 32_000
 #: Most letters of an Idempotency-Key.
@@ -56,11 +56,12 @@ def key_of(request: Request) -> str | None:
 
 
 @asynccontextmanager
-async def in_time(size: int) -> AsyncIterator[None]:
-    """Raise Problem if a body of so many bytes is not there in time."""
+async def in_time() -> AsyncIterator[Callable[[int], None]]:
+    """Raise Problem if a body takes too long for what came of it: what is given hears of each byte so far."""
+    end = asyncio.get_running_loop().time() + BODY_SECONDS
     try:
-        async with asyncio.timeout(BODY_SECONDS + SECONDS_PER_MB * size / 1e6):
-            yield
+        async with asyncio.timeout_at(end) as limit:
+            yield lambda size: limit.reschedule(end + size / BYTES_PER_SECOND)
     except TimeoutError as error:
         raise Problem(408, "Too slow", "the body took too long", "a body without long pauses") from error
 
@@ -75,7 +76,7 @@ async def said(request: Request, kind: type[_Body], title: str, expected: str) -
 
 async def _small(request: Request) -> bytes:
     body = b""
-    async with in_time(SMALL_BYTES):
+    async with in_time():
         async for block in request.stream():
             body += block
             if len(body) > SMALL_BYTES:

@@ -34,6 +34,8 @@ from serving.stream.packing import packed
 
 #: Bytes of posts that wait to be read, and how many are read at once.
 ROOM_BYTES, READERS = 256 << 20, 2
+#: Seconds after which a promotion is put into the log again that it did not take.
+PROMOTE_AGAIN_SECONDS = 5.0
 #: Seconds that a post waits for its verdicts.
 VERDICT_SECONDS = 30.0
 
@@ -197,9 +199,23 @@ class Door:
         return receipt
 
     def _promote(self, release: int) -> None:
+        """Have the log say that a release is the champion; what is too busy or has no room is asked again."""
         payload = msgspec.json.encode(Promotion(release))
-        self._commits.submit(Entry(Kind.PROMOTION, self._now(), _SECMESH, MAIN, payload))
-        self._detection.wake()
+        try:
+            answer = self._commits.submit(Entry(Kind.PROMOTION, self._now(), _SECMESH, MAIN, payload))
+        except Full:
+            self._promote_later(release)
+        except RuntimeError:
+            return  # the log is closed, and the next service finds the champion by itself
+        else:
+            answer.add_done_callback(
+                lambda done: self._promote_later(release) if done.exception() else self._detection.wake()
+            )
+
+    def _promote_later(self, release: int) -> None:
+        again = threading.Timer(PROMOTE_AGAIN_SECONDS, self._promote, [release])
+        again.daemon = True
+        again.start()
 
     def _snapped(self, position: int) -> None:
         """Move what no restart needs into the lake, beside whatever else goes on."""

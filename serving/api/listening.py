@@ -1,6 +1,7 @@
-"""A web server on a socket, which closes who is slow to ask."""
+"""A web server on a socket, which closes who is slow to ask, and to read the answer."""
 
 import asyncio
+import resource
 import socket
 import ssl
 from collections.abc import Callable, Iterator
@@ -16,21 +17,31 @@ from serving.api.problems import Problem
 
 #: Seconds that the head of a request may take, and a connection may be idle.
 HEAD_SECONDS, IDLE_SECONDS = 8.0, 30
+#: Bytes of an answer that have to be read in as many seconds.
+READ_BYTES = 1 << 16
 #: Most bytes of the head of a request.
 HEAD_BYTES = 1 << 16
-#: Connections at once.
-CONNECTIONS = 2048
+#: Connections at once, and files that each may need: itself, and one for a body or a log.
+CONNECTIONS, FILES_EACH = 2048, 3
 
 
 class Impatient(HttpToolsProtocol):
-    """HTTP whose connections are closed if the head of a request is not whole in time, or too long."""
+    """HTTP whose connections are closed if a request is not whole in time or has too long a head, or nobody reads."""
 
+    most = CONNECTIONS
+    _began = 0.0
     _deadline: asyncio.TimerHandle | None = None
-    _heard = 0
+    _reading: asyncio.TimerHandle | None = None
+    _heard = _unread = 0
 
     def connection_made(self, transport: Any) -> None:
-        """Begin to wait for the first request."""
+        """Begin to wait for the first request; one too many takes the place of the oldest that asks for nothing."""
         super().connection_made(transport)
+        self._began = self.loop.time()
+        if len(self.connections) > self.most:
+            idle = [one for one in self.connections if isinstance(one, Impatient) and not one._is_at_work()]
+            min(idle, key=lambda one: one._began, default=self).transport.abort()
+        transport.set_write_buffer_limits(high=0)  # we hear of whatever is not read at once
         self._wait()
 
     def data_received(self, data: bytes) -> None:
@@ -45,9 +56,27 @@ class Impatient(HttpToolsProtocol):
         if self._heard > HEAD_BYTES:
             self.transport.abort()
 
+    def on_response_complete(self) -> None:
+        """Go on; who still owes the body of a request that was answered has as long as for a head."""
+        super().on_response_complete()
+        if self._deadline is None and not self._is_at_work() and self.cycle.more_body:
+            self._wait()
+
+    def pause_writing(self) -> None:
+        """Begin to wait for who does not read."""
+        super().pause_writing()
+        self._unread = self.transport.get_write_buffer_size()
+        self._reading = self.loop.call_later(HEAD_SECONDS, self._look)
+
+    def resume_writing(self) -> None:
+        """All was read."""
+        self._stop_reading()
+        super().resume_writing()
+
     def connection_lost(self, exc: Exception | None) -> None:
         """Wait for nothing."""
         self._stop()
+        self._stop_reading()
         super().connection_lost(exc)
 
     def send_400_response(self, msg: str) -> None:
@@ -61,6 +90,19 @@ class Impatient(HttpToolsProtocol):
 
     def _is_at_work(self) -> bool:
         return self.cycle is not None and not self.cycle.response_complete
+
+    def _look(self) -> None:
+        """Close a connection of which too little was read since the last look."""
+        before, self._unread = self._unread, self.transport.get_write_buffer_size()
+        if before - self._unread < READ_BYTES:
+            self.transport.abort()
+        else:
+            self._reading = self.loop.call_later(HEAD_SECONDS, self._look)
+
+    def _stop_reading(self) -> None:
+        if self._reading is not None:
+            self._reading.cancel()
+            self._reading = None
 
     def _wait(self) -> None:
         self._deadline = self.loop.call_later(HEAD_SECONDS, self.transport.abort)
@@ -86,6 +128,15 @@ def listening(host: str, port: int, *, is_secure: bool = False) -> Iterator[tupl
         yield opened, f"{'https' if is_secure else 'http'}://{shown}:{opened.getsockname()[1]}"
 
 
+def _room() -> int:
+    """Connections that there is room for; the process may have as many files open as it is allowed to ask for."""
+    before, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = CONNECTIONS * FILES_EACH
+    files = max(before, wanted if most == resource.RLIM_INFINITY else min(wanted, most))
+    resource.setrlimit(resource.RLIMIT_NOFILE, (files, most))
+    return min(CONNECTIONS, files // FILES_EACH)
+
+
 class Server(uvicorn.Server):
     """A web server that says when it begins to stop."""
 
@@ -108,7 +159,7 @@ def server(
     """What answers requests once it is run on a socket; when it is to stop, `stopping` should end endless answers."""
     config = uvicorn.Config(
         application,
-        http=Impatient,
+        http=type("Roomy", (Impatient,), {"most": _room()}),
         loop="asyncio",
         log_level="warning",
         access_log=False,

@@ -1,10 +1,12 @@
 """Posts: the body of a request as the events in it, whatever format they are in and however they are packed."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from hashlib import sha256
 from itertools import pairwise
 from pathlib import Path
+from tempfile import NamedTemporaryFile
 from typing import IO
 
 import polars as pl
@@ -50,12 +52,23 @@ class Post:
     size: int
 
 
-async def receive(request: Request, spool: IO[bytes]) -> Post:
-    """Keep the body in `spool`, unpacked as its Content-Encoding says. Raises Problem."""
+@contextmanager
+def spooled(folder: Path) -> Iterator[IO[bytes]]:
+    """A file for a body until it is in the log. Raises Problem where the disk does not take it."""
+    try:
+        with NamedTemporaryFile(dir=folder) as spool:
+            yield spool
+    except OSError as error:
+        raise Problem(503, "Not kept", "the disk did not take the body", "try again later", retry=5) from error
+
+
+async def receive(request: Request, spool: IO[bytes], heard: Callable[[int], None]) -> Post:
+    """Keep the body in `spool`, unpacked as its Content-Encoding says; `heard` hears how much came. Raises Problem."""
     body, seen, sent, unpacked = _unpacker(request.headers), sha256(), 0, 0
     try:
         async for block in request.stream():
             sent += len(block)
+            heard(sent)
             _check(sent, "sent")
             for piece in body.unpack(block):
                 unpacked += len(piece)

@@ -22,6 +22,8 @@ class Problem(Exception):
     def response(self) -> Response:
         """Its answer."""
         headers = {} if self.retry is None else {"retry-after": str(self.retry)}
+        if self.fields["status"] == 408:  # who is slow is not waited for any longer
+            headers["connection"] = "close"
         if self.fields["status"] == 401:
             headers["www-authenticate"] = "Bearer"
         content = msgspec.json.encode(self.fields)

@@ -28,6 +28,7 @@ class _Waiting(Generic[Made]):
     post: Post
     format: str
     kind: str
+    name: str
     made: asyncio.Future[Made]
     ticket: Ticket | None = None
 
@@ -48,6 +49,7 @@ class Readers(Generic[Made]):
         self._idle, self._room, self._read = threads, WaitingRoom(room), read
         self._queue: deque[_Waiting[Made]] = deque()
         self._tasks: set[asyncio.Task[None]] = set()
+        self._turn, self._turns = 0, dict[str, int]()  # the last turn of each who waits
 
     @property
     def waiting(self) -> int:
@@ -56,7 +58,7 @@ class Readers(Generic[Made]):
 
     async def read(self, name: str, post: Post, format: str, kind: str) -> Made:
         """What is made of a post by `name`, in its turn. Raises Full, Shed, and why it cannot be read."""
-        one = _Waiting[Made](post, format, kind, asyncio.get_running_loop().create_future())
+        one = _Waiting[Made](post, format, kind, name, asyncio.get_running_loop().create_future())
         one.ticket = self._room.enter(name, post.size, one.lose)
         if one.ticket is None:
             raise Full
@@ -76,12 +78,11 @@ class Readers(Generic[Made]):
             task.add_done_callback(self._tasks.discard)
 
     def _next(self) -> list[_Waiting[Made]]:
-        """The post that waits longest, and those that can be read with it."""
+        """The next post of who has waited longest for a turn, and those that can be read with it."""
         group: list[_Waiting[Made]] = []
         left: deque[_Waiting[Made]] = deque()
         size = 0
-        while self._queue:
-            one = self._queue.popleft()
+        for one in sorted(self._queue, key=lambda one: self._turns.get(one.name, 0)):
             if one.made.done():  # it was shed, or its sender is gone
                 continue
             is_alike = not group or (one.format, one.kind) == (group[0].format, group[0].kind)
@@ -90,7 +91,9 @@ class Readers(Generic[Made]):
                 size += one.post.size
             else:
                 left.append(one)
-        self._queue = left
+        self._queue, self._turn = left, self._turn + 1
+        turns = self._turns | {one.name: self._turn for one in group}
+        self._turns = {one.name: turns.get(one.name, 0) for one in left}
         for one in group:
             if one.ticket is not None:
                 self._room.leave(one.ticket)

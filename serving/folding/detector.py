@@ -55,6 +55,8 @@ from serving.succession import Succession, watching
 #: Events after which a snapshot is kept, and seconds of quiet after which one is kept of what is not in one yet.
 SNAPSHOT_EVENTS: Final = 100_000
 QUIET_SECONDS: Final = 5.0
+#: Seconds after which a snapshot is tried again that the disk did not take.
+AGAIN_SECONDS: Final = 5.0
 
 _READ_ENTRIES, _READ_BYTES = 256, 16 << 20
 _LOOK_SECONDS = 0.25
@@ -72,7 +74,7 @@ class Detector:
     def __init__(self, log: LogReader, fold: Fold, folder: Path, line: Line[ToDoor, ToDetector]) -> None:
         self._log, self._fold, self._folder, self._line = log, fold, folder, line
         self._asked: dict[bytes, None] = {}
-        self._kept_at, self._is_stopped = fold.place, False
+        self._kept_at, self._again, self._is_stopped = fold.place, 0.0, False
         self._refused: int | None = None
         self._large_since: float | None = None
         self._last = Keeping(folder.parent)
@@ -147,10 +149,17 @@ class Detector:
         self._ranking.renew(fold.council.aside(), guided_by(fold.answers), fold.place, accepted)
 
     def _keep(self, events: int) -> None:
-        """Keep a snapshot if so many events came since the last."""
+        """Keep a snapshot if so many events came since the last; where the disk takes none, all goes on without."""
         place = self._fold.place
-        if place.events - self._kept_at.events >= events:
+        if place.events - self._kept_at.events < events or time.monotonic() < self._again:
+            return
+        try:
             snapshots.keep(self._folder, place, *self._fold.snapshot())
+        except OSError as error:
+            self._again = time.monotonic() + AGAIN_SECONDS
+            line = f"no snapshot of position {place.position} is kept, the disk did not take it ({error})"
+            self._line.send(Said([line], "warning"))
+        else:
             self._kept_at = place
             self._line.send(Snapped(place.position))
 

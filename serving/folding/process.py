@@ -96,15 +96,17 @@ class Attended:
             self._begun()
             if self._is_stopped.is_set():  # before there was anybody to tell
                 self.send(Stop())
-            with suppress(EOFError, OSError):
-                while True:
-                    message = line.receive()
-                    with self._sending:
-                        self._send_all(line)  # it listens again
-                    self._hear(message)
-            self._turn_to(None)
-            line.close()
-            self._lost()
+            try:
+                with suppress(EOFError, OSError):
+                    while True:
+                        message = line.receive()
+                        with self._sending:
+                            self._send_all(line)  # it listens again
+                        self._hear(message)
+            finally:
+                self._turn_to(None)
+                line.close()
+                self._lost()
             try:
                 return process.wait(self._patience)
             except subprocess.TimeoutExpired:

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 def bytes_of(frame: pl.DataFrame) -> NDArray[np.uint8]:
     """A frame as an Arrow file, (B,) uint8."""
     file = BytesIO()
-    frame.rechunk().write_ipc(file, compression="zstd")
+    # Texts as one buffer: as views they would bring along the history of their chunks, and equal frames differ.
+    frame.rechunk().write_ipc(file, compression="zstd", compat_level=pl.CompatLevel.oldest())
     return np.frombuffer(file.getvalue(), np.uint8)
 
 

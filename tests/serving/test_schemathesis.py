@@ -1,5 +1,6 @@
 """The endpoint keeps to its own OpenAPI document, for requests that keep to it too and for requests that do not."""
 
+import os
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from secrets import token_bytes
@@ -18,10 +19,11 @@ from tests.serving.posting import home_of, taking
 schemathesis = pytest.importorskip("schemathesis", reason="is in the extra `api`: pip install -e .[api]")
 checks = pytest.importorskip("schemathesis.specs.openapi.checks")
 
-EXAMPLES = 30
 MODES = ("POSITIVE", "NEGATIVE")
 #: All but the stream, whose answer never ends, and readiness, which is a fault where no detector is at work.
 ASKED = [way for way in WAYS if way.path not in ("/v1/stream", "/readyz")]
+#: Cases of each operation and mode, of as many as all of them are to make up.
+EXAMPLES = int(os.environ.get("SECMESH_API_CASES", "400")) // (len(ASKED) * len(MODES))
 
 #: A schema cannot say what a line of a log is, so texts that keep to it may all be refused.
 UNSAID = [checks.positive_data_acceptance]

@@ -358,7 +358,6 @@ def test_what_a_service_that_was_killed_left_of_bodies_is_gone(tmp_path: Path) -
 
 def test_who_sends_a_body_too_slowly_is_told_so(taker: Served, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(asking, "BODY_SECONDS", 0.2)
-    monkeypatch.setattr(asking, "SECONDS_PER_MB", 0.0)
     with contextlib.closing(begun_post(taker.port, 1000, b"{")) as connection:
         response = connection.getresponse()
         assert (response.status, json.loads(response.read())["title"]) == (408, "Too slow")

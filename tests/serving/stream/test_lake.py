@@ -136,9 +136,9 @@ def test_keys_of_moved_entries_are_remembered_for_their_time(tmp_path: Path) -> 
 CUT_OFF = """
 import os, signal, sys
 from pathlib import Path
-from serving.stream.event_log import EventLog
 for path in map(Path, sys.argv[1:]):
     if (child := os.fork()) == 0:
+        from serving.stream.event_log import EventLog  # here: the threads of Polars do not outlive a fork
         EventLog(path).move(5, step=lambda step: step != path.parent.name or os.kill(os.getpid(), signal.SIGKILL))
         os._exit(0)
     assert os.waitpid(child, 0)[1] == signal.SIGKILL
