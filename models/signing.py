@@ -87,7 +87,7 @@ def make_key(key: Path) -> None:
 
 def _private(key: Path) -> Ed25519PrivateKey:
     if not os.path.lexists(key):
-        if os.path.lexists(public_path(key)):
+        if os.path.lexists(public_path(key)) and not os.path.lexists(key):  # it is made before the public one
             raise KeyRefused(f"{key}: the private key is not here, only its public one: bring it back, or train there")
         make_key(key)
     if stat.S_IMODE(key.parent.stat().st_mode) & _NOBODY_ELSE_WRITES:

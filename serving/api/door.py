@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import Future
 from contextlib import asynccontextmanager
@@ -34,6 +35,9 @@ from serving.stream.packing import packed
 
 #: Bytes of posts that wait to be read, and how many are read at once.
 ROOM_BYTES, READERS = 256 << 20, 2
+#: Events that the log holds before they move into the lake while posts come, and seconds without a post from which
+#: they move at once.
+HELD_EVENTS, QUIET_SECONDS = 500_000, 3.0
 #: Seconds after which a promotion is put into the log again that it did not take.
 PROMOTE_AGAIN_SECONDS = 5.0
 #: Seconds that a post waits for its verdicts.
@@ -77,6 +81,7 @@ class Door:
     ) -> None:
         self._home, self._say, self._now, self._visible = home, say, now, visible
         self._is_closed, self._ranked = False, 0
+        self._moved, self._taken_at = 0, -QUIET_SECONDS
         self._log = EventLog(home.var / "events.db")
         self._commits = GroupCommit(self._log)
         self._readers = Readers(READERS, ROOM_BYTES, _ready)
@@ -124,6 +129,7 @@ class Door:
 
     async def take(self, post: Post, format: str, kind: str, who: Principal, key: str | None, *, judged: bool) -> Taken:
         """Read a post and put its events into the log; answers once they are safely there. Raises Problem."""
+        self._taken_at = time.monotonic()
         ready = await self._read(post, format, kind, who)
         if not ready.events:
             raise _nothing(ready.read)
@@ -218,13 +224,15 @@ class Door:
         again.start()
 
     def _snapped(self, position: int) -> None:
-        """Move what no restart needs into the lake, beside whatever else goes on."""
+        """Move what no restart needs into the lake, beside whatever else goes on, if it is quiet or that is much."""
+        least = HELD_EVENTS if time.monotonic() - self._taken_at < QUIET_SECONDS else 1
 
         def move() -> None:
             with self._moving:
                 try:
-                    if not self._is_closed:
-                        self._log.move(position)
+                    if not self._is_closed and self._log.head().events - self._moved >= least:
+                        moved = self._log.move(position)
+                        self._moved = moved[-1].last.events if moved else self._moved
                 except (LogUnwritable, DamagedLog) as error:
                     self._say([str(error)], "warning")
 

@@ -64,8 +64,8 @@ _MOST_ASKED = 10_000
 #: Events from which a look was a large one; the next then begins so many seconds later, or when enough have come
 #: together: much at once costs half as much for each event.
 _LARGE, _GATHER_SECONDS, _ENOUGH = 1000, 0.25, 10_000
-#: After ranking, it rests for as many times what that took, so that detection has the core.
-_RESTS, _LONGEST_REST = 2.0, 1.0
+#: After ranking, it rests for as long as that took, and up to so many times longer while detection is behind.
+_RESTS_BEHIND, _LONGEST_REST = 8.0, 4.0
 
 
 class Detector:
@@ -146,7 +146,8 @@ class Detector:
         accepted = scored[-1].kept[-1].entry.microseconds / 1e6 if scored and scored[-1].kept else 0.0
         agents = [Watch(domain.value, fold.seen[domain], fold.notices(domain)) for domain in Domain]
         self._line.send(Progress(fold.place.position, fold.place.events, fold.release, self._refused, agents))
-        self._ranking.renew(fold.council.aside(), guided_by(fold.answers), fold.place, accepted)
+        is_behind = self._log.head().events - fold.place.events > _ENOUGH
+        self._ranking.renew(fold.council.aside(), guided_by(fold.answers), fold.place, accepted, is_behind)
 
     def _keep(self, events: int) -> None:
         """Keep a snapshot if so many events came since the last; where the disk takes none, all goes on without."""
@@ -174,12 +175,12 @@ class Ranking:
     def __init__(self, line: Line[ToDoor, ToDetector], last: Keeping) -> None:
         self._line, self._last = line, last
         self._newest: tuple[Council, Guidance, Place, float] | None = None
-        self._changed, self._is_over = threading.Condition(), False
+        self._changed, self._is_over, self._is_behind = threading.Condition(), False, False
 
-    def renew(self, council: Council, guidance: Guidance, place: Place, accepted: float) -> None:
-        """There is something newer."""
+    def renew(self, council: Council, guidance: Guidance, place: Place, accepted: float, is_behind: bool) -> None:
+        """There is something newer; `is_behind` says whether much more waits to be scored."""
         with self._changed:
-            self._newest = (council, guidance, place, accepted)
+            self._newest, self._is_behind = (council, guidance, place, accepted), is_behind
             self._changed.notify()
 
     @contextmanager
@@ -196,8 +197,8 @@ class Ranking:
             thread.join()
 
     def _run(self) -> None:
-        rest = 0.0
-        while (newest := self._next(rest)) is not None:
+        took = 0.0
+        while (newest := self._next(took)) is not None:
             began = time.monotonic()
             council, guidance, place, accepted = newest
             threats = council.rank(MOST, guidance)
@@ -206,11 +207,13 @@ class Ranking:
             with suppress(OSError):  # the door is gone, and so will be the detector
                 self._line.send(ranked)
             self._last.renew(ranked)
-            rest = min(_RESTS * (time.monotonic() - began), _LONGEST_REST)
+            took = time.monotonic() - began
 
-    def _next(self, rest: float) -> tuple[Council, Guidance, Place, float] | None:
+    def _next(self, took: float) -> tuple[Council, Guidance, Place, float] | None:
         with self._changed:
-            self._changed.wait_for(lambda: self._is_over, rest)
+            self._changed.wait_for(lambda: self._is_over, min(took, _LONGEST_REST))
+            longer = min((_RESTS_BEHIND - 1) * took, _LONGEST_REST)
+            self._changed.wait_for(lambda: self._is_over or not self._is_behind, longer)
             self._changed.wait_for(lambda: self._newest is not None or self._is_over)
             newest, self._newest = self._newest, None
             return newest
